@@ -1,0 +1,118 @@
+"""A device that computes."""
+
+import re
+from typing import Literal
+
+from hocket.cluster.checks import Windows, check_name, check_number, check_whole, check_windows
+from hocket.errors import ClusterError
+from hocket.nouns import Value
+
+MOST_SLOWDOWN = 1e6
+_MOST_MEMORY_BYTES = 10**18
+_ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\d{1,5})|inproc://\S+|ipc://\S+")
+_ABOVE_ZERO = ("flops_per_s",)
+_ABOVE_ZERO_IF_GIVEN = ("memory_bytes_per_s", "kappa", "port_up_bytes_per_s", "port_down_bytes_per_s")
+_NOT_NEGATIVE = (
+    "compute_w",
+    "idle_w",
+    "transmit_w",
+    "receive_w",
+    "compute_price_per_s",
+    "transmit_price_per_s",
+    "energy_price_per_j",
+    "call_s",
+)
+
+
+class Node(Value, frozen=True):
+    """A device: its speed, memory, power, prices, and how the runtime reaches it.
+
+    Raises:
+        ClusterError: a number out of its range, or two fields that contradict each other.
+    """
+
+    name: str
+    flops_per_s: float
+    """Speed of one core."""
+    cores: int = 1
+    memory_bytes: int | None = None
+    """None = not limited."""
+    memory_bytes_per_s: float | None = None
+    """Bandwidth of the memory, for a roofline; None = never the limit."""
+    compute_w: float = 0.0
+    """Power while it computes, idle power included."""
+    idle_w: float = 0.0
+    transmit_w: float = 0.0
+    """Power of the radio while it sends, on top of the rest."""
+    receive_w: float = 0.0
+    kappa: float | None = None
+    """Effective switched capacitance: computing n cycles at f Hz takes kappa f^2 n joules."""
+    frequency_hz: tuple[float, float] | None = None
+    """Least and greatest clock."""
+    compute_price_per_s: float = 0.0
+    transmit_price_per_s: float = 0.0
+    energy_price_per_j: float = 0.0
+    failure_probability: float = 0.0
+    """Of the node during one request."""
+    slowdown: float | Literal["auto"] = 1.0
+    """Emulation: how many times slower than its host it computes; "auto" = speed of the host / `flops_per_s`."""
+    address: str = "tcp://127.0.0.1:0"
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    """ONNX Runtime execution providers in order of preference."""
+    threads: int = 1
+    port_up_bytes_per_s: float | None = None
+    """Most that leaves the node over all its links together; None = not limited."""
+    port_down_bytes_per_s: float | None = None
+    available: Windows = ()
+    """When the node is there; () = always."""
+    trust: int = 0
+    """Level of trust: a task may demand a least level of the nodes that see its data."""
+    call_s: float = 0.0
+    """Fixed time of each call of a segment."""
+
+    def __post_init__(self) -> None:
+        check_name("a node", self.name)
+        what = f"node {self.name!r}"
+        self._check_numbers(what)
+        check_windows(what, self.available)
+        self._check_frequency(what)
+        self._check_runtime(what)
+
+    def _check_numbers(self, what: str) -> None:
+        for field in _ABOVE_ZERO:
+            check_number(what, field, getattr(self, field), -0.0)
+        for field in _ABOVE_ZERO_IF_GIVEN:
+            if getattr(self, field) is not None:
+                check_number(what, field, getattr(self, field), -0.0)
+        for field in _NOT_NEGATIVE:
+            check_number(what, field, getattr(self, field), 0.0)
+        check_number(what, "failure_probability", self.failure_probability, 0.0, 1.0)
+        check_whole(what, "cores", self.cores, 1, 65536)
+        check_whole(what, "threads", self.threads, 1, 1024)
+        check_whole(what, "trust", self.trust, 0, 1_000_000)
+        if self.memory_bytes is not None:
+            check_whole(what, "memory_bytes", self.memory_bytes, 1, _MOST_MEMORY_BYTES)
+
+    def _check_frequency(self, what: str) -> None:
+        if self.frequency_hz is None:
+            if self.kappa is not None:
+                raise ClusterError(f"{what} has kappa = {self.kappa!r} and no frequency; give its least and greatest")
+            return
+        for frequency in self.frequency_hz:
+            check_number(what, "frequency_hz", frequency, -0.0)
+        least, greatest = self.frequency_hz
+        if least > greatest:
+            raise ClusterError(
+                f"{what} has a least frequency of {least:g} Hz above its greatest of {greatest:g} Hz; swap them"
+            )
+
+    def _check_runtime(self, what: str) -> None:
+        if self.slowdown != "auto":
+            check_number(what, "slowdown", self.slowdown, 1.0, MOST_SLOWDOWN)
+        match = _ADDRESS.fullmatch(self.address)
+        if match is None or (match[2] is not None and int(match[2]) > 65535):
+            raise ClusterError(
+                f"{what} has the address {self.address!r}, which is none; write it like 'tcp://192.168.1.7:5555'"
+            )
+        if not self.providers or not all(isinstance(name, str) and name for name in self.providers):
+            raise ClusterError(f"{what} has no execution providers; give at least 'CPUExecutionProvider'")

@@ -1,0 +1,21 @@
+"""What a plan costs: the problem, the timeline, and the one evaluator."""
+
+from hocket.cost.cost import Cost, Violation
+from hocket.cost.engine import Durations, Job, timeline
+from hocket.cost.evaluate import durations, evaluate
+from hocket.cost.problem import Objective, Problem, Task
+from hocket.cost.table import Table
+
+__all__ = [
+    "Cost",
+    "Durations",
+    "Job",
+    "Objective",
+    "Problem",
+    "Table",
+    "Task",
+    "Violation",
+    "durations",
+    "evaluate",
+    "timeline",
+]

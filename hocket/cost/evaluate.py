@@ -1,0 +1,160 @@
+"""The one judge of plans: lower them, run their timeline, add up what it took."""
+
+from collections.abc import Mapping
+
+from hocket.cost.constraints import violations
+from hocket.cost.cost import Cost
+from hocket.cost.engine import Durations, Job, timeline
+from hocket.cost.metrics import busy_s, energy_j, memory_bytes, price_usd, reliability, sending_s
+from hocket.cost.objective import value
+from hocket.cost.problem import Problem, Task
+from hocket.cost.queueing import wait_s
+from hocket.errors import InfeasibleError, PlanError
+from hocket.plan import Entry, Plan
+from hocket.plan.lower import lower
+from hocket.program import Program, Span, Trace
+
+
+def evaluate(problem: Problem, plan: Plan, *, trace: bool = False) -> Cost:
+    """Predict what a plan costs: one request of each task in an idle system.
+
+    Args:
+        problem: tasks, cluster, profiles, objective and constraints.
+        plan: an entry for every task.
+        trace: keep the timeline in the answer (one task only).
+
+    Returns:
+        A `Cost` with judge "predicted"; broken constraints are in `violations`, not raised.
+
+    Raises:
+        PlanError: the plan does not fit the problem (C1).
+    """
+    costs = [_one(problem, task, _entry(plan, task), trace) for task in problem.tasks]
+    cost = costs[0] if len(costs) == 1 else _together(problem, costs)
+    cost = cost.replace(violations=violations(problem, cost, costs))
+    return cost.replace(value=value(problem, cost))
+
+
+def durations(problem: Problem, task: Task, program: Program) -> Durations:
+    """Seconds of every segment and codec of a program, by the task's profile."""
+    slower = 1 + problem.margin
+    segments = {}
+    for segment in program.segments:
+        entry = task.profile.at(segment.node)
+        segments[segment.id] = (sum(entry.seconds[name] for name in segment.operators) + entry.call_s) * slower
+    encode, decode, nbytes = {}, {}, {}
+    for transfer in program.transfers:
+        ends = [task.profile.nodes.get(node) for node in (transfer.path[0], transfer.path[-1])]
+        first, last = (entry.codecs.get(transfer.codec) if entry else None for entry in ends)
+        if first:
+            encode[transfer.id] = transfer.nbytes * first.encode_s_per_byte * slower
+            nbytes[transfer.id] = transfer.nbytes * first.ratio
+        else:
+            nbytes[transfer.id] = transfer.nbytes * nominal_ratio(transfer.codec)
+        if last:
+            decode[transfer.id] = transfer.nbytes * last.decode_s_per_byte * slower
+    return Durations(segments=segments, encode=encode, decode=decode, wire_bytes=nbytes)
+
+
+def nominal_ratio(codec: str) -> float:
+    """Bytes after / before of a codec that the profile does not know; lossless stages count as no gain.
+
+    >>> nominal_ratio("float16"), nominal_ratio("int8+zlib")
+    (0.5, 0.25)
+    """
+    base = codec.partition("+")[0]
+    if base.startswith("bits") and base[4:].isdigit():
+        return int(base[4:]) / 32
+    return {"float16": 0.5, "int8": 0.25}.get(base, 1.0)
+
+
+def _entry(plan: Plan, task: Task) -> Entry:
+    found = [entry for entry in plan.entries if entry.task == task.name]
+    if not found:
+        raise PlanError(f"C1: every task has an entry, and {task.name!r} has none; add one or drop the task")
+    if len(found) > 1:
+        raise PlanError(
+            f"this version serves a task by one entry, and {task.name!r} has {len(found)}; keep one of them"
+        )
+    expected, sha256 = (task.graph.source.sha256 if task.graph.source else ""), plan.graph.get(task.name, "")
+    if expected and sha256 and expected != sha256:
+        raise PlanError(
+            f"C1: a plan is for one model file, and that of {task.name!r} is {sha256[:12]} where {expected[:12]} was"
+            " given; plan again for this model"
+        )
+    return found[0]
+
+
+def _one(problem: Problem, task: Task, entry: Entry, trace: bool) -> Cost:
+    program = lower(task.graph, entry, problem.cluster, task.inputs, task.outputs)
+    spans = timeline([Job(program, durations(problem, task, program))])
+    requests = [span for span in spans if span.kind == "request"]
+    latency = requests[0].stop_s if requests else float("inf")
+    busy = busy_s(spans, program)
+    sends, receives = sending_s(spans, program)
+    computes = {node: busy[node] for node in busy if node in problem.cluster.node}
+    joules = energy_j(problem.cluster, computes, sends, receives, latency)
+    waits = _waits(problem, task, busy)
+    return Cost(
+        judge="predicted",
+        latency_s=latency,
+        sequential_s=_sequential_s(task, program, spans, problem),
+        period_s=max(busy.values(), default=0.0),
+        energy_j=sum(joules.values()),
+        price_usd=price_usd(problem.cluster, computes, sends, joules),
+        reliability=reliability(problem.cluster, program),
+        memory_bytes=memory_bytes(task.graph, program, whole_model=problem.whole_model),
+        wait_s=waits,
+        sojourn_s=latency + waits if task.rate_per_s else None,
+        busy_s=busy,
+        trace=Trace(name=task.name, judge="predicted", spans=tuple(spans)) if trace else None,
+    )
+
+
+def _sequential_s(task: Task, program: Program, spans: list[Span], problem: Problem) -> float:
+    """The survey's sum: operators, codecs and crossings, but no cost per call, of which it knows nothing."""
+    calls = sum(task.profile.at(segment.node).call_s for segment in program.segments) * (1 + problem.margin)
+    return sum(span.stop_s - span.start_s for span in spans if span.kind != "request") - calls
+
+
+def _waits(problem: Problem, task: Task, busy: Mapping[str, float]) -> float:
+    """Waiting summed over the stations of a request; infinite where a station is overloaded (C2 says which)."""
+    if problem.queue == "none" or not task.rate_per_s:
+        return 0.0
+    try:
+        return sum(wait_s(problem.queue, task.rate_per_s, seconds) for seconds in busy.values())
+    except InfeasibleError:
+        return float("inf")
+
+
+def _together(problem: Problem, costs: list[Cost]) -> Cost:
+    """Several tasks: times by the objective's aggregate, resources and money added up by rate."""
+    weights = [task.weight for task in problem.tasks]
+
+    def aggregate(values: list[float]) -> float:
+        if problem.objective.aggregate == "max":
+            return max(values)
+        total = sum(weight * value for weight, value in zip(weights, values, strict=True))
+        return total / (sum(weights) or 1.0) if problem.objective.aggregate == "mean" else total
+
+    busy: dict[str, float] = {}
+    memory: dict[str, int] = {}
+    survives = 1.0
+    for cost in costs:
+        survives *= cost.reliability
+        for name, seconds in cost.busy_s.items():
+            busy[name] = busy.get(name, 0.0) + seconds
+        for name, nbytes in cost.memory_bytes.items():
+            memory[name] = memory.get(name, 0) + nbytes
+    return Cost(
+        judge="predicted",
+        latency_s=aggregate([cost.latency_s for cost in costs]),
+        sequential_s=aggregate([cost.sequential_s for cost in costs]),
+        period_s=max(busy.values(), default=0.0),
+        energy_j=sum(cost.energy_j for cost in costs),
+        price_usd=sum(cost.price_usd for cost in costs),
+        reliability=survives,
+        memory_bytes=memory,
+        wait_s=aggregate([cost.wait_s for cost in costs]),
+        busy_s=busy,
+    )

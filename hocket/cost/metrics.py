@@ -1,0 +1,113 @@
+"""Energy, price, reliability and memory of a program that has been timed.
+
+Sums run in the order of names, so that two computers get the same float.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from hocket.cluster import Cluster
+from hocket.graph import Graph
+from hocket.program import Program, Span
+
+
+def busy_s(spans: Iterable[Span], program: Program) -> dict[str, float]:
+    """Seconds per resource: `node` for a node's lane, the resource's name for what transfers hold."""
+    wires = {(wire.source, wire.target): wire for wire in program.wires}
+    busy: dict[str, float] = defaultdict(float)
+    for span in spans:
+        if span.kind == "transfer":
+            wire = wires[span.node, span.target]
+            for name in wire.resources:
+                busy[name] += span.stop_s - span.start_s - wire.latency_s
+        elif span.kind != "request":
+            busy[span.node] += span.stop_s - span.start_s
+    return dict(sorted(busy.items()))
+
+
+def sending_s(spans: Iterable[Span], program: Program) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds that each node's radio sends and receives, latency left out: ({node: s}, {node: s})."""
+    wires = {(wire.source, wire.target): wire for wire in program.wires}
+    sends: dict[str, float] = defaultdict(float)
+    receives: dict[str, float] = defaultdict(float)
+    for span in spans:
+        if span.kind == "transfer":
+            seconds = span.stop_s - span.start_s - wires[span.node, span.target].latency_s
+            sends[span.node] += seconds
+            receives[span.target] += seconds
+    return dict(sends), dict(receives)
+
+
+def energy_j(
+    cluster: Cluster,
+    computes: Mapping[str, float],
+    sends: Mapping[str, float],
+    receives: Mapping[str, float],
+    elapsed_s: float,
+) -> dict[str, float]:
+    """Joules of each node that takes part: computing, sending, receiving, and idling for the rest of the time.
+
+    E = compute_w t_c + transmit_w t_s + receive_w t_r + idle_w (elapsed - t_c); survey 2.3(2) without its slips.
+    """
+    joules = {}
+    for name in sorted({*computes, *sends, *receives}):
+        node = cluster.node[name]
+        computing = computes.get(name, 0.0)
+        joules[name] = (
+            node.compute_w * computing
+            + node.transmit_w * sends.get(name, 0.0)
+            + node.receive_w * receives.get(name, 0.0)
+            + node.idle_w * max(elapsed_s - computing, 0.0)
+        )
+    return joules
+
+
+def cubic_energy_j(kappa: float, frequency_hz: float, cycles: float) -> float:
+    """Joules of a computation where power grows with the cube of the frequency: kappa f^2 cycles.
+
+    >>> round(cubic_energy_j(1e-28, 1e9, 2e9), 12)
+    0.2
+    """
+    return kappa * frequency_hz**2 * cycles
+
+
+def price_usd(
+    cluster: Cluster, computes: Mapping[str, float], sends: Mapping[str, float], joules: Mapping[str, float]
+) -> float:
+    """US dollars: rent of the computing and sending seconds, and the energy at its price."""
+    total = 0.0
+    for name in sorted({*computes, *sends, *joules}):
+        node = cluster.node[name]
+        total += node.compute_price_per_s * computes.get(name, 0.0)
+        total += node.transmit_price_per_s * sends.get(name, 0.0)
+        total += node.energy_price_per_j * joules.get(name, 0.0)
+    return total
+
+
+def reliability(cluster: Cluster, program: Program) -> float:
+    """Probability that nothing fails which the program uses: each node and each link once, independent of each other.
+
+    The nodes that have the inputs and need the answers count too. Survey 2.3(5) counts a node once per partition
+    that it hosts; the right form is once.
+    """
+    links = {frozenset(hop) for t in program.transfers for hop in zip(t.path, t.path[1:], strict=False)}
+    survives = 1.0
+    for name in program.nodes():
+        survives *= 1 - cluster.node[name].failure_probability
+    for link in sorted(tuple(sorted(pair)) for pair in links):
+        survives *= 1 - cluster.link[link].failure_probability
+    return survives
+
+
+def memory_bytes(graph: Graph, program: Program, *, whole_model: bool = False) -> dict[str, int]:
+    """Bytes on each node: the weights of its operators, each tensor once, and mailboxes for the window."""
+    weights: dict[str, set[str]] = defaultdict(set)
+    boxes: dict[str, int] = defaultdict(int)
+    for segment in program.segments:
+        for name in segment.operators:
+            weights[segment.node].update(graph.operator[name].weights)
+        boxes[segment.node] += sum(graph.tensor[port.tensor].nbytes for port in segment.inputs)
+    held = {node: sum(graph.weights[name] for name in names) for node, names in weights.items()}
+    if whole_model:
+        held = dict.fromkeys(held, graph.weight_bytes)
+    return {node: held[node] + boxes[node] * program.window for node in sorted(held)}

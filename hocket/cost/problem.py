@@ -1,0 +1,103 @@
+"""The problem: tasks on a cluster, what is known of their costs, what is wanted and what is forbidden."""
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+import msgspec
+
+from hocket.cluster import Cluster
+from hocket.errors import ProfileError
+from hocket.graph import Graph
+from hocket.nouns import Noun, Value
+from hocket.profile import Profile
+
+Metric = Literal["latency", "sequential", "period", "energy", "price", "weighted"]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Task(Value, frozen=True, dict=True):
+    """One model that has to be served: where its inputs are born and its answers are needed."""
+
+    name: str
+    graph: Graph
+    profile: Profile
+    inputs: dict[str, str]
+    """Input tensor -> node that has it."""
+    outputs: dict[str, str]
+    """Output tensor -> node that needs it."""
+    rate_per_s: NonNegative = 0.0
+    """Requests arriving per second; 0 = one at a time, no queue."""
+    deadline_s: NonNegative | None = None
+    accuracy_floor: Probability | None = None
+    reliability_floor: Probability | None = None
+    weight: NonNegative = 1.0
+    priority: int = 0
+    input_codecs: dict[str, float] = {}
+    """Lossless codecs that fit the inputs (`png`, `raw+zlib`) -> bytes after / bytes before."""
+
+    @cached_property
+    def source(self) -> str:
+        """The node of the first input."""
+        return next(iter(self.inputs.values()))
+
+
+class Objective(Value, frozen=True):
+    """What is minimised. `weighted` adds the metrics, each divided by its value when all runs at the source."""
+
+    metric: Metric = "latency"
+    weights: dict[str, NonNegative] = {}
+    """For `weighted`: metric -> weight."""
+    limits: dict[str, NonNegative] = {}
+    """Metric -> most it may be (least, for reliability and accuracy): epsilon-constraints and C3, C5."""
+    aggregate: Literal["mean", "max", "sum"] = "mean"
+    """Over several tasks, weighted by `Task.weight`."""
+
+
+class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
+    """Everything that a solver may know."""
+
+    tasks: Annotated[tuple[Task, ...], msgspec.Meta(min_length=1)]
+    cluster: Cluster
+    objective: Objective = Objective()
+    margin: NonNegative = 0.0
+    """Relative safety added to every predicted time."""
+    whole_model: bool = False
+    """True where every node that takes part must hold the whole model (C6 as printed in the survey)."""
+    queue: Literal["none", "mm1", "md1"] = "none"
+    """Waiting at the nodes when tasks have a rate."""
+
+    def __post_init__(self) -> None:
+        for task in self.tasks:
+            for node in (*task.inputs.values(), *task.outputs.values()):
+                self.cluster.require(node)
+            names = {operator.name for operator in task.graph.operators}
+            for entry in task.profile.entries:
+                missing = names - entry.seconds.keys()
+                if missing:
+                    raise ProfileError(
+                        f"the profile of {entry.node!r} lacks {len(missing)} of {len(names)} operators"
+                        f" ({min(missing)!r} is one); measure this model on it"
+                    )
+
+    @cached_property
+    def task(self) -> Task:
+        """The only task.
+
+        Raises:
+            ValueError: there are several.
+        """
+        (task,) = self.tasks
+        return task
+
+    @cached_property
+    def references(self) -> dict[str, float]:
+        """Each metric when every task runs whole where its first input is: what `weighted` divides by."""
+        latency = energy = price = 0.0
+        for task in self.tasks:
+            node, entry = self.cluster.node[task.source], task.profile.at(task.source)
+            seconds = sum(entry.seconds.values()) + entry.call_s
+            latency += seconds
+            energy += seconds * node.compute_w
+            price += seconds * (node.compute_price_per_s + node.compute_w * node.energy_price_per_j)
+        return {"latency": latency, "sequential": latency, "period": latency, "energy": energy, "price": price}

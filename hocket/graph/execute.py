@@ -1,0 +1,65 @@
+"""Running operators of a model here and now, whole and unshaped: the reference that every plan is compared with."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from hocket.errors import GraphError
+from hocket.graph.graph import Graph
+from hocket.graph.model import Model
+from hocket.program import ABSENT
+
+
+def open_session(model: Model, proto: onnx.ModelProto, *, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Load a sub-graph of a model into ONNX Runtime, with its absent weights filled in."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    absent = [init.name for init in proto.graph.initializer if _is_absent(init)]
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(model.weight(name))) for name in absent]
+    options.add_external_initializers(absent, values)
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+
+
+def _is_absent(init: onnx.TensorProto) -> bool:
+    return any(entry.key == "location" and entry.value == ABSENT for entry in init.external_data)
+
+
+def random_inputs(graph: Graph, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Seeded inputs of the right types and shapes: normal for floats, small numbers for integers."""
+    generator = np.random.default_rng(seed)
+    inputs = {}
+    for tensor in graph.inputs:
+        dtype = np.dtype(tensor.dtype)
+        if np.issubdtype(dtype, np.floating):
+            inputs[tensor.name] = generator.standard_normal(tensor.shape).astype(dtype)
+        elif dtype == np.bool_:
+            inputs[tensor.name] = np.ones(tensor.shape, dtype)
+        else:
+            inputs[tensor.name] = generator.integers(0, 100, tensor.shape).astype(dtype)
+    return inputs
+
+
+def checked_inputs(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inputs, if they are those of the graph.
+
+    Raises:
+        GraphError: one is missing, unknown, or of another type or shape.
+    """
+    wanted = {tensor.name: tensor for tensor in graph.inputs}
+    for name in inputs:
+        if name not in wanted:
+            raise GraphError(f"the model has no input {name!r}; its inputs are {', '.join(wanted)}")
+    for name, tensor in wanted.items():
+        if name not in inputs:
+            raise GraphError(f"the input {name!r} is missing; give {tensor.dtype} {tensor.shape}")
+        value = inputs[name]
+        if value.dtype.name != tensor.dtype or value.shape != tensor.shape:
+            raise GraphError(
+                f"the input {name!r} is {tensor.dtype} {tensor.shape}, got {value.dtype.name} {value.shape}; convert it"
+            )
+    return {name: np.ascontiguousarray(value) for name, value in inputs.items()}

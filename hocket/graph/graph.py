@@ -1,0 +1,171 @@
+"""The model as planners see it: operators in topological order, tensors with one producer and many readers."""
+
+from functools import cached_property
+
+from hocket.errors import GraphError
+from hocket.nouns import Noun, Value
+
+_ITEM_BYTES = {
+    "float64": 8, "int64": 8, "uint64": 8, "complex64": 8,
+    "float32": 4, "int32": 4, "uint32": 4,
+    "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
+    "int8": 1, "uint8": 1, "bool": 1, "float8_e4m3fn": 1, "float8_e5m2": 1,
+    "int4": 0.5, "uint4": 0.5, "string": 64,
+}  # fmt: skip
+
+
+class Tensor(Value, frozen=True):
+    """An activation: made once, read by any number of operators."""
+
+    name: str
+    dtype: str
+    """A numpy name, float32 for example."""
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes without any codec."""
+        return nbytes(self.dtype, self.shape)
+
+
+class Operator(Value, frozen=True):
+    """One operator of the model. Its name is the name of its first output tensor."""
+
+    name: str
+    kind: str
+    """The ONNX operator kind, with its domain in front if it is not the standard one."""
+    inputs: tuple[str, ...]
+    """Activations that it reads, each once, in the order of their first use; weights and constants are not here."""
+    outputs: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+    """Initializers that it reads."""
+    macs: float = 0.0
+    """Multiply-accumulates."""
+    flops: float = 0.0
+    """Floating-point operations: two for a multiply-accumulate."""
+    weight_bytes: int = 0
+    moved_bytes: int = 0
+    """Bytes read and written: weights, inputs and outputs. The memory side of a roofline."""
+    scope: str = ""
+    """Path of the module that it came from, `features.3.conv` for example; empty if not known."""
+
+
+class Source(Value, frozen=True):
+    """The file that a graph was read from."""
+
+    path: str
+    sha256: str
+    """Of the ONNX file without external data."""
+    has_weights: bool = True
+
+
+class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
+    """An immutable model: structure, sizes and costs, but no weights.
+
+    Operators stand in topological order; this is checked when one is made.
+    """
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...]
+    operators: tuple[Operator, ...]
+    tensors: tuple[Tensor, ...]
+    """Every activation, inputs included."""
+    weights: dict[str, int] = {}
+    """Bytes of each initializer that some operator reads."""
+    source: Source | None = None
+    bindings: dict[str, int] = {}
+    """The number given to each symbolic dimension."""
+
+    def __post_init__(self) -> None:
+        known = {tensor.name for tensor in self.inputs}
+        declared = {tensor.name for tensor in self.tensors}
+        if len(declared) != len(self.tensors):
+            raise GraphError(f"tensor names are unique, and {self.name!r} repeats one; rename it")
+        for operator in self.operators:
+            for name in operator.inputs:
+                if name not in known:
+                    raise GraphError(
+                        f"operator {operator.name!r} reads {name!r} before anything makes it;"
+                        " sort the operators topologically first"
+                    )
+            if not operator.outputs or operator.outputs[0] != operator.name:
+                raise GraphError(f"an operator is named by its first output, and {operator.name!r} is not; rename it")
+            for name in operator.outputs:
+                if name in known:
+                    raise GraphError(f"a tensor has one producer, and {name!r} has two; rename one of them")
+                known.add(name)
+        for name in sorted(known - declared):
+            raise GraphError(f"tensor {name!r} has no shape; list it in the graph's tensors")
+        for name in self.outputs:
+            if name not in known:
+                raise GraphError(f"nothing makes the output {name!r}; list an existing tensor")
+
+    @cached_property
+    def tensor(self) -> dict[str, Tensor]:
+        """Tensor by name."""
+        return {tensor.name: tensor for tensor in self.tensors}
+
+    @cached_property
+    def operator(self) -> dict[str, Operator]:
+        """Operator by name."""
+        return {operator.name: operator for operator in self.operators}
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Topological position of each operator by name."""
+        return {operator.name: position for position, operator in enumerate(self.operators)}
+
+    @cached_property
+    def producer(self) -> dict[str, int]:
+        """Position of the operator that makes a tensor; inputs of the graph are not in it."""
+        return {name: position for position, operator in enumerate(self.operators) for name in operator.outputs}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[int, ...]]:
+        """Positions of the operators that read a tensor, rising; () if none does."""
+        readers: dict[str, list[int]] = {tensor.name: [] for tensor in self.tensors}
+        for position, operator in enumerate(self.operators):
+            for name in operator.inputs:
+                readers[name].append(position)
+        return {name: tuple(positions) for name, positions in readers.items()}
+
+    @cached_property
+    def flops(self) -> float:
+        """Floating-point operations of one inference."""
+        return sum(operator.flops for operator in self.operators)
+
+    @cached_property
+    def macs(self) -> float:
+        """Multiply-accumulates of one inference."""
+        return sum(operator.macs for operator in self.operators)
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """Bytes of all weights, each once."""
+        return sum(self.weights.values())
+
+
+def nbytes(dtype: str, shape: tuple[int, ...]) -> int:
+    """Bytes of a dense tensor.
+
+    Raises:
+        GraphError: the element type is not known.
+
+    >>> nbytes("float32", (1, 3, 224, 224))
+    602112
+    """
+    if dtype not in _ITEM_BYTES:
+        raise GraphError(f"element type {dtype!r} is not known; cast the tensor to one of {', '.join(_ITEM_BYTES)}")
+    size = 1
+    for length in shape:
+        size *= length
+    return int(size * _ITEM_BYTES[dtype] + 0.5)

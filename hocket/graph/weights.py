@@ -1,0 +1,70 @@
+"""Weights for models that come without: seeded, and of a size that keeps activations alive.
+
+In a deep net with careless random weights the activations shrink to nothing or blow up, and then any comparison of
+outputs is empty. `hocket.graph.calibrate` goes one step further and measures.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from hocket.errors import GraphError
+
+if TYPE_CHECKING:
+    from hocket.graph.model import Model
+
+_CONTRACTING = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+_NORMALISING = {"LayerNormalization", "GroupNormalization", "InstanceNormalization", "RMSNormalization"}
+
+
+def dtype_of(proto: onnx.TensorProto) -> np.dtype[np.generic]:
+    """The numpy type of an initializer."""
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(proto.data_type))
+
+
+def checked(model: "Model", name: str, value: np.ndarray) -> np.ndarray:
+    """A weight given by the caller, if it fits.
+
+    Raises:
+        GraphError: an unknown name, or another shape or type than the model's.
+    """
+    if name not in model.initializers:
+        raise GraphError(f"a weight has the name of an initializer, and {name!r} is none of {model.graph.name!r}")
+    proto = model.initializers[name]
+    if tuple(proto.dims) != value.shape or dtype_of(proto) != value.dtype:
+        raise GraphError(
+            f"weight {name!r} is {dtype_of(proto)} {tuple(proto.dims)}, got {value.dtype} {value.shape}; convert it"
+        )
+    return value
+
+
+def random_weight(model: "Model", name: str) -> np.ndarray:
+    """Random data for an absent initializer: the same for the same name, shape and use."""
+    proto = model.initializers[name]
+    shape, dtype = tuple(proto.dims), dtype_of(proto)
+    seed = hashlib.sha256(f"{name} {shape} {dtype}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(seed[:8], "little"))
+    if not np.issubdtype(dtype, np.floating):
+        return generator.integers(0, 2, shape).astype(dtype)
+    kind, index = model.uses.get(name, ("", 0))
+    noise = generator.standard_normal(shape, dtype=np.float32)
+    if kind in _NORMALISING and index == 1:
+        return (1 + 0.1 * noise).astype(dtype)
+    if kind in _CONTRACTING and index == 1:
+        return (noise * np.sqrt(2 / fan_in(kind, shape, model))).astype(dtype)
+    if kind == "BatchNormalization":
+        return (np.abs(1 + 0.1 * noise) if index in (1, 4) else 0.1 * noise).astype(dtype)
+    return (noise if kind == "Gather" else 0.1 * noise).astype(dtype)
+
+
+def fan_in(kind: str, shape: tuple[int, ...], model: "Model") -> int:
+    """How many products are added up for one element of the result."""
+    if kind == "Conv":
+        return max(int(np.prod(shape[1:])), 1)
+    if kind == "ConvTranspose":
+        return max(shape[0], 1)
+    if kind == "Gemm":
+        return max(min(shape[-1], int(np.prod(shape))), 1)
+    return max(shape[-2] if len(shape) > 1 else shape[0], 1)

@@ -1,0 +1,127 @@
+"""The base of every value that hocket passes on or writes to a file.
+
+A noun is a frozen `msgspec.Struct`: typed fields, equality by value, fast and checked decoding.
+A noun with a `tag` is a file format: its JSON carries `"format": "hocket.plan/1"`.
+"""
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from hocket.errors import FormatError, HocketError
+from hocket.units import shown
+
+MOST_BYTES = 1 << 30  # larger than any plan, profile or trace; a file beyond it is not one of ours
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen value; `replace` gives a changed copy."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="format"):
+    """A value with a file format of its own, told by its `format` field."""
+
+    def to_json(self) -> str:
+        """Write as indented JSON with a stable order of keys."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, name: str = "the text") -> Self:
+        """Read JSON, checking every field.
+
+        Raises:
+            FormatError: not JSON, another format or version, or a field of the wrong type.
+        """
+        data = decode_json(text, name=name)
+        expected, found = cls.__struct_config__.tag, data.get("format")
+        if found != expected:
+            raise FormatError(f"{name} has format {shown(found)} where {expected!r} is needed; give the right kind of file")
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            if isinstance(error.__cause__, HocketError):  # a noun that refused itself has said it all
+                raise FormatError(f"{name}: {error.__cause__}") from None
+            raise FormatError(f"{name} is not a valid {expected}: {_sentence(error)}; correct that field") from None
+        except (OverflowError, RecursionError, ValueError) as error:
+            raise FormatError(f"{name} is not a valid {expected}: {error}; correct that field") from None
+
+    def save(self, path: str | Path) -> Path:
+        """Write the file whole or not at all."""
+        return write_whole(path, self.to_json().encode() + b"\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file of this format."""
+        return cls.from_json(read_bytes(path), name=str(path))
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).replace("`", "'").replace(" - at", " at")
+
+
+def decode_json(text: str | bytes, *, name: str) -> dict[str, Any]:
+    """Read a JSON object or refuse it in one sentence."""
+    try:
+        data = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{name} is not JSON ({error}); give a file that hocket wrote") from None
+    if not isinstance(data, dict):
+        raise FormatError(f"{name} holds a JSON {type(data).__name__}, not an object; give a file that hocket wrote")
+    return data
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a file that should be small enough to be one of ours."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise FormatError(f"{path} has {size} bytes and hocket's own files at most {MOST_BYTES}; give another file")
+        return path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read ({error.strerror}); give the path of a readable file") from None
+
+
+def write_whole(path: str | Path, data: bytes) -> Path:
+    """Write a file so that a reader sees the old one or the new one, never half of it.
+
+    Raises:
+        FormatError: the folder is missing or not writable.
+    """
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            # mkstemp makes the file private; give it the mode any new file would have.
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink()
+            raise
+    except OSError as error:
+        raise FormatError(f"{path} cannot be written ({error.strerror}); give a path in a writable folder") from None
+    return path

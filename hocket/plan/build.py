@@ -1,0 +1,106 @@
+"""From a segment of a program to the ONNX bytes that its node runs."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import onnx
+
+from hocket.graph import Graph
+from hocket.graph.model import Model
+from hocket.program import ABSENT, Artifact, Program, Segment
+from hocket.program.artifact import tensor_hash
+
+INLINE_BYTES = 1024
+"""Smaller weights travel inside the model: ONNX Runtime needs small constants (shapes, axes) at load time."""
+
+
+class Artifacts:
+    """The artifacts of one program, and the weights that they name by hash."""
+
+    def __init__(self, model: Model, program: Program) -> None:
+        self._model = model
+        self._names: dict[str, str] = {}
+        self._hashes: dict[str, str] = {}
+        self.artifacts: tuple[Artifact, ...] = tuple(self._artifact(segment) for segment in program.segments)
+
+    def weight(self, sha256: str) -> np.ndarray:
+        """The weight with this hash."""
+        return self._model.weight(self._names[sha256])
+
+    def _artifact(self, segment: Segment) -> Artifact:
+        proto = subgraph(self._model, segment.operators, [p.tensor for p in segment.inputs], segment.outputs)
+        absent = {init.name: self._hash(init.name) for init in proto.graph.initializer if init.external_data}
+        data = proto.SerializeToString()
+        return Artifact(segment=segment.id, sha256=hashlib.sha256(data).hexdigest(), model=data, weights=absent)
+
+    def _hash(self, name: str) -> str:
+        if name not in self._hashes:
+            self._hashes[name] = tensor_hash(self._model.weight(name))
+            self._names[self._hashes[name]] = name
+        return self._hashes[name]
+
+
+def build(model: Model, program: Program) -> Artifacts:
+    """Make the artifact of every segment of a program."""
+    return Artifacts(model, program)
+
+
+def subgraph(
+    model: Model, operators: Iterable[str], inputs: Iterable[str], outputs: Iterable[str]
+) -> onnx.ModelProto:
+    """An ONNX model of some operators; weights above `INLINE_BYTES` are absent.
+
+    Args:
+        model: where they come from.
+        operators: names, in topological order.
+        inputs: activations that enter.
+        outputs: activations that leave.
+    """
+    names = list(operators)
+    constants, weights = model.closure(names)
+    nodes = [*constants, *(model.nodes[name] for name in names)]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "segment",
+        [_info(model.graph, name) for name in inputs],
+        [_info(model.graph, name) for name in outputs],
+        [_initializer(model, name) for name in weights],
+    )
+    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in _opsets(model, nodes).items()]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=model.ir_version, producer_name="hocket")
+
+
+def whole(model: Model) -> onnx.ModelProto:
+    """The whole model as one segment."""
+    graph = model.graph
+    return subgraph(
+        model, [operator.name for operator in graph.operators], [t.name for t in graph.inputs], graph.outputs
+    )
+
+
+def _opsets(model: Model, nodes: Iterable[onnx.NodeProto]) -> Mapping[str, int]:
+    used = {node.domain for node in nodes} | {""}
+    return {domain: version for domain, version in model.opsets.items() if domain in used or domain == ""}
+
+
+def _info(graph: Graph, name: str) -> onnx.ValueInfoProto:
+    tensor = graph.tensor[name]
+    kind = (
+        onnx.TensorProto.STRING
+        if tensor.dtype == "string"
+        else onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    )
+    return onnx.helper.make_tensor_value_info(name, kind, tensor.shape)
+
+
+def _initializer(model: Model, name: str) -> onnx.TensorProto:
+    declared = model.initializers[name]
+    itemsize = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(declared.data_type)).itemsize
+    if np.prod(declared.dims, dtype=np.int64) * itemsize <= INLINE_BYTES or declared.data_type == onnx.TensorProto.STRING:
+        return onnx.numpy_helper.from_array(np.ascontiguousarray(model.weight(name)).reshape(declared.dims), name)
+    proto = onnx.TensorProto()
+    proto.CopyFrom(declared)
+    proto.data_location = onnx.TensorProto.EXTERNAL
+    proto.external_data.add(key="location", value=ABSENT)
+    return proto

@@ -1,0 +1,39 @@
+"""The program: what a plan becomes, and all that a node must understand."""
+
+from hocket.program.artifact import ABSENT, Artifact, WeightSource, tensor_hash
+from hocket.program.program import (
+    INPUT,
+    Binding,
+    Port,
+    Program,
+    Region,
+    Resource,
+    Segment,
+    Site,
+    State,
+    TensorInfo,
+    Transfer,
+    Wire,
+)
+from hocket.program.trace import Span, Trace
+
+__all__ = [
+    "ABSENT",
+    "INPUT",
+    "Artifact",
+    "Binding",
+    "Port",
+    "Program",
+    "Region",
+    "Resource",
+    "Segment",
+    "Site",
+    "Span",
+    "State",
+    "TensorInfo",
+    "Trace",
+    "Transfer",
+    "WeightSource",
+    "Wire",
+    "tensor_hash",
+]
