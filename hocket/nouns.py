@@ -44,7 +44,9 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
         data = decode_json(text, name=name)
         expected, found = cls.__struct_config__.tag, data.get("format")
         if found != expected:
-            raise FormatError(f"{name} has format {shown(found)} where {expected!r} is needed; give the right kind of file")
+            raise FormatError(
+                f"{name} has format {shown(found)} where {expected!r} is needed; give the right kind of file"
+            )
         try:
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
@@ -94,12 +96,15 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a file that should be small enough to be one of ours."""
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise FormatError(f"{path} has {size} bytes and hocket's own files at most {MOST_BYTES}; give another file")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise FormatError(f"{path} cannot be read ({error.strerror}); give the path of a readable file") from None
+    except ValueError:
+        raise FormatError(f"{shown(str(path))} is no path; give the path of a readable file") from None
+    if len(data) > MOST_BYTES:
+        raise FormatError(f"{path} has more than {MOST_BYTES} bytes, the most of hocket's own files; give another file")
+    return data
 
 
 def write_whole(path: str | Path, data: bytes) -> Path:
@@ -109,6 +114,8 @@ def write_whole(path: str | Path, data: bytes) -> Path:
         FormatError: the folder is missing or not writable.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise FormatError(f"{shown(str(path))} is no path; give a path in a writable folder")
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

@@ -40,7 +40,8 @@ def needed_snr(bandwidth_hz: float, bytes_per_s: float) -> float:
     _check(bandwidth_hz=bandwidth_hz, bytes_per_s=bytes_per_s)
     if bandwidth_hz == 0 or bytes_per_s * 8 / bandwidth_hz > 1000:
         raise ClusterError(f"no SNR carries {bytes_per_s!r} bytes/s over {bandwidth_hz!r} Hz; give more bandwidth")
-    return math.expm1(math.log(2) * (bytes_per_s * 8 / bandwidth_hz))
+    bits_per_hz = bytes_per_s * 8 / bandwidth_hz
+    return math.expm1(math.log(2) * bits_per_hz) if bits_per_hz < 0.5 else math.pow(2.0, bits_per_hz) - 1
 
 
 def signal_to_noise(transmit_w: float, gain: float, noise_w: float, interference_w: float = 0.0) -> float:
@@ -90,8 +91,8 @@ def path_gain(distance_m: float, carrier_hz: float, exponent: float = 2.0) -> fl
     _check(distance_m=distance_m, carrier_hz=carrier_hz, exponent=exponent)
     if carrier_hz == 0:
         raise ClusterError("a carrier has a frequency above 0 Hz, got 0; give it")
-    first_metre = (LIGHT_M_PER_S / (4 * math.pi * carrier_hz)) ** 2
-    return min(first_metre * max(distance_m, 1.0) ** -exponent, 1.0)
+    first_metre = math.pow(LIGHT_M_PER_S / (4 * math.pi * carrier_hz), 2)
+    return min(first_metre * math.pow(max(distance_m, 1.0), -exponent), 1.0)
 
 
 def _check(**numbers: float) -> None:

@@ -1,15 +1,17 @@
 """Checks that the nouns of a cluster share: numbers in their range, names, windows of time."""
 
 import difflib
-import math
 import re
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from hocket.errors import ClusterError
+from hocket.units import shown
 
 Windows = tuple[tuple[float, float], ...]
 """Times from and to, in seconds, rising and apart; () = always."""
 
+MOST = 1e100  # beyond it sums and products of such numbers might overflow
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 
 
@@ -17,44 +19,50 @@ def check_name(what: str, name: object) -> None:
     """Refuse a name that could not stand in a file, a command line or the name of a resource."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ClusterError(
-            f"{what} has the name {name!r}, and a name is 1 to 64 letters, digits, '_', '-' or '.',"
+            f"{what} has the name {shown(name)}, and a name is 1 to 64 letters, digits, '_', '-' or '.',"
             " not starting with '-' or '.'; rename it"
         )
 
 
-def check_number(what: str, field: str, value: object, least: float, most: float = math.inf) -> None:
-    """Refuse what is not a finite number from `least` to `most`; `least` itself is refused if it is -0.0.
+def check_number(what: str, field: str, value: object, most: float = MOST, least: float = 0.0) -> None:
+    """Refuse what is not a number from `least` to `most`."""
+    if not _is_number(value) or not least <= float(value) <= most:
+        raise ClusterError(
+            f"{what} has {field} = {shown(value)}, and it is a number from {least:g} to {most:g}; correct it"
+        )
 
-    The minus zero stands for "above 0", so that one function serves both kinds of bound.
-    """
-    above = least == 0 and math.copysign(1.0, least) < 0
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if good and isinstance(value, int | float) and least <= value <= most and not (above and value == 0):
-        return
-    lower = "above 0" if above else f"at least {least:g}"
-    upper = f" and at most {most:g}" if math.isfinite(most) else ""
-    raise ClusterError(f"{what} has {field} = {value!r}, and it is a number {lower}{upper}; correct it")
+
+def check_positive(what: str, field: str, value: object) -> None:
+    """Refuse what is not a number above 0."""
+    if not _is_number(value) or not 1 / MOST <= float(value) <= MOST:
+        raise ClusterError(
+            f"{what} has {field} = {shown(value)}, and it is a number above 0 and at most {MOST:g}; correct it"
+        )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def check_whole(what: str, field: str, value: object, least: int, most: int) -> None:
     """Refuse what is not a whole number from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ClusterError(
-            f"{what} has {field} = {value!r}, and it is a whole number from {least} to {most}; correct it"
+            f"{what} has {field} = {shown(value)}, and it is a whole number from {least} to {most}; correct it"
         )
 
 
 def check_windows(what: str, windows: Windows) -> None:
     """Refuse windows of availability that are empty, overlap, or stand in the wrong order."""
-    end = 0.0
-    for position, window in enumerate(windows):
-        good = all(isinstance(t, int | float) and math.isfinite(t) for t in window) and len(window) == 2
-        if not good or not (end < window[0] or position == 0 <= window[0]) or window[0] >= window[1]:
+    before = -1.0
+    for window in windows:
+        good = len(window) == 2 and all(_is_number(time_s) for time_s in window)
+        if not good or not before < window[0] < window[1] <= MOST or window[0] < 0:
             raise ClusterError(
-                f"{what} has the window of time {list(window)!r}, and windows are [from_s, to_s] in rising order,"
+                f"{what} has the window of time {shown(list(window))}, and windows are [from_s, to_s] in rising order,"
                 " apart from each other; correct it"
             )
-        end = window[1]
+        before = window[1]
 
 
 def first_repeated(names: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hocket.errors import UnitError
-from hocket.units import DIMENSIONS, parse
+from hocket.units import DIMENSIONS, parse, shown
 
 # Units in which a value is written if it fits them exactly in a few digits; the last one always fits.
 _WRITTEN: Mapping[str, tuple[str, ...]] = MappingProxyType({
@@ -43,20 +43,6 @@ class Key(NamedTuple):
     kind: Kind
 
 
-def shown(value: object) -> str:
-    """A value for an error message, cut to a readable length.
-
-    >>> shown(8.5), shown("8 GFLOP")
-    ('8.5', "'8 GFLOP'")
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:
-        return "a huge number"
-    if isinstance(value, str | bytes):
-        value = value[:61]
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def write_text(text: str) -> str:
     """A string in TOML."""
     return json.dumps(text)
@@ -80,23 +66,12 @@ def quantity(dimension: str, *, above_zero: bool = False) -> Kind:
     """A number with a unit."""
 
     def read(value: object) -> float:
-        number = parse(_not_long(value), dimension)
+        number = parse(value, dimension)
         if above_zero and number == 0:
             raise UnitError(f"{shown(value)} is not above 0; give a positive quantity or leave the key out")
         return number
 
     return Kind(read, lambda value: write_quantity(value, dimension))
-
-
-def _not_long(value: object) -> object:
-    if shown(value) != repr_or_empty(value):
-        raise UnitError(f"{shown(value)} is no quantity; write a number with a unit")
-    return value
-
-
-def repr_or_empty(value: object) -> str:
-    """What Python shows, or nothing for a whole number that is too long to be shown."""
-    return "" if isinstance(value, int) and value.bit_length() > 200 else repr(value)
 
 
 def number(least: float, most: float = math.inf) -> Kind:
@@ -175,7 +150,7 @@ def read_price(value: object, flops_per_s: float) -> float:
     """A price per time, or per time and speed: `"0.01 USD/h per GFLOP/s"` costs a node of 8 GFLOP/s 0.08 USD/h."""
     match = _PER_SPEED.fullmatch(value) if isinstance(value, str) and len(value) < 100 else None
     if match is None:
-        return quantity("usd_per_s").read(value)
+        return parse(value, "usd_per_s")
     per = parse(f"1 {match[2]}", "flops_per_s")
     return parse(match[1], "usd_per_s") * flops_per_s / per
 

@@ -1,6 +1,6 @@
 """What lies between devices: links with two directions, and media that several links share."""
 
-from hocket.cluster.checks import Windows, check_name, check_number, check_windows, first_repeated
+from hocket.cluster.checks import Windows, check_name, check_number, check_positive, check_windows, first_repeated
 from hocket.cluster.traces import RateTrace
 from hocket.errors import ClusterError
 from hocket.nouns import Value
@@ -15,7 +15,7 @@ class Direction(Value, frozen=True):
     def __post_init__(self) -> None:
         if self.bytes_per_s is None:
             return
-        check_number("a link's direction", "bytes_per_s", self.bytes_per_s, -0.0)
+        check_positive("a link's direction", "bytes_per_s", self.bytes_per_s)
         if self.trace is not None:
             raise ClusterError("a link's direction has both a rate and a trace; give one of them")
 
@@ -48,10 +48,10 @@ class Link(Value, frozen=True):
         what = f"the link {first!r} - {second!r}"
         if first == second:
             raise ClusterError(f"{what} joins a node with itself; name two different nodes")
-        check_number(what, "latency_s", self.latency_s, 0.0)
-        check_number(what, "failure_probability", self.failure_probability, 0.0, 1.0)
+        check_number(what, "latency_s", self.latency_s)
+        check_number(what, "failure_probability", self.failure_probability, 1.0)
         if self.timeout_s is not None:
-            check_number(what, "timeout_s", self.timeout_s, -0.0)
+            check_positive(what, "timeout_s", self.timeout_s)
         check_windows(what, self.available)
         repeated = first_repeated(self.media)
         if repeated is not None:
@@ -72,4 +72,4 @@ class Medium(Value, frozen=True):
         if (self.bytes_per_s is None) == (self.trace is None):
             raise ClusterError(f"medium {self.name!r} has either a rate or a trace; give exactly one of them")
         if self.bytes_per_s is not None:
-            check_number(f"medium {self.name!r}", "bytes_per_s", self.bytes_per_s, -0.0)
+            check_positive(f"medium {self.name!r}", "bytes_per_s", self.bytes_per_s)

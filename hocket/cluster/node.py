@@ -3,13 +3,15 @@
 import re
 from typing import Literal
 
-from hocket.cluster.checks import Windows, check_name, check_number, check_whole, check_windows
+from hocket.cluster.checks import Windows, check_name, check_number, check_positive, check_whole, check_windows
 from hocket.errors import ClusterError
 from hocket.nouns import Value
+from hocket.units import shown
 
 MOST_SLOWDOWN = 1e6
 _MOST_MEMORY_BYTES = 10**18
-_ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\d{1,5})|inproc://\S+|ipc://\S+")
+_ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.\-]+):(\d{1,5})|(?:inproc|ipc)://[!-~]+", re.ASCII)
+_PROVIDER = re.compile(r"[A-Za-z0-9_]+")
 _ABOVE_ZERO = ("flops_per_s",)
 _ABOVE_ZERO_IF_GIVEN = ("memory_bytes_per_s", "kappa", "port_up_bytes_per_s", "port_down_bytes_per_s")
 _NOT_NEGATIVE = (
@@ -40,11 +42,13 @@ class Node(Value, frozen=True):
     memory_bytes_per_s: float | None = None
     """Bandwidth of the memory, for a roofline; None = never the limit."""
     compute_w: float = 0.0
-    """Power while it computes, idle power included."""
+    """Power while it computes."""
     idle_w: float = 0.0
+    """Power while it waits."""
     transmit_w: float = 0.0
-    """Power of the radio while it sends, on top of the rest."""
+    """Power of the radio while it sends."""
     receive_w: float = 0.0
+    """Power of the radio while it receives."""
     kappa: float | None = None
     """Effective switched capacitance: computing n cycles at f Hz takes kappa f^2 n joules."""
     frequency_hz: tuple[float, float] | None = None
@@ -80,13 +84,13 @@ class Node(Value, frozen=True):
 
     def _check_numbers(self, what: str) -> None:
         for field in _ABOVE_ZERO:
-            check_number(what, field, getattr(self, field), -0.0)
+            check_positive(what, field, getattr(self, field))
         for field in _ABOVE_ZERO_IF_GIVEN:
             if getattr(self, field) is not None:
-                check_number(what, field, getattr(self, field), -0.0)
+                check_positive(what, field, getattr(self, field))
         for field in _NOT_NEGATIVE:
-            check_number(what, field, getattr(self, field), 0.0)
-        check_number(what, "failure_probability", self.failure_probability, 0.0, 1.0)
+            check_number(what, field, getattr(self, field))
+        check_number(what, "failure_probability", self.failure_probability, 1.0)
         check_whole(what, "cores", self.cores, 1, 65536)
         check_whole(what, "threads", self.threads, 1, 1024)
         check_whole(what, "trust", self.trust, 0, 1_000_000)
@@ -99,7 +103,7 @@ class Node(Value, frozen=True):
                 raise ClusterError(f"{what} has kappa = {self.kappa!r} and no frequency; give its least and greatest")
             return
         for frequency in self.frequency_hz:
-            check_number(what, "frequency_hz", frequency, -0.0)
+            check_positive(what, "frequency_hz", frequency)
         least, greatest = self.frequency_hz
         if least > greatest:
             raise ClusterError(
@@ -108,11 +112,17 @@ class Node(Value, frozen=True):
 
     def _check_runtime(self, what: str) -> None:
         if self.slowdown != "auto":
-            check_number(what, "slowdown", self.slowdown, 1.0, MOST_SLOWDOWN)
+            check_number(what, "slowdown", self.slowdown, MOST_SLOWDOWN, 1.0)
         match = _ADDRESS.fullmatch(self.address)
         if match is None or (match[2] is not None and int(match[2]) > 65535):
             raise ClusterError(
-                f"{what} has the address {self.address!r}, which is none; write it like 'tcp://192.168.1.7:5555'"
+                f"{what} has the address {shown(self.address)}, which is none; write it like 'tcp://192.168.1.7:5555'"
             )
-        if not self.providers or not all(isinstance(name, str) and name for name in self.providers):
-            raise ClusterError(f"{what} has no execution providers; give at least 'CPUExecutionProvider'")
+        if not self.providers:
+            raise ClusterError(f"{what} has no execution provider; give at least 'CPUExecutionProvider'")
+        for name in self.providers:
+            if not _PROVIDER.fullmatch(name):
+                raise ClusterError(
+                    f"{what} has the execution provider {shown(name)}, which is no name of one;"
+                    " write it like 'CPUExecutionProvider'"
+                )

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from hocket.cluster.checks import did_you_mean
-from hocket.cluster.keys import Key, Kind, shown
+from hocket.cluster.keys import Key, Kind
 from hocket.errors import FormatError, HocketError, UnitError
+from hocket.units import shown
 
 
 class Place(NamedTuple):
@@ -36,7 +37,9 @@ class Place(NamedTuple):
 
     def read_fields(self, table: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, Any]:
         """Read every key of a table that is in `keys`, by the names of the fields."""
-        return {keys[name].field: self.read(name, keys[name].kind, value) for name, value in table.items() if name in keys}
+        return {
+            keys[name].field: self.read(name, keys[name].kind, value) for name, value in table.items() if name in keys
+        }
 
     def check_keys(self, table: Mapping[str, object], known: Collection[str]) -> None:
         """Refuse unknown keys.

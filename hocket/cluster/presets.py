@@ -38,7 +38,9 @@ def _peak(peak: str) -> str:
 
 def _preset(title: str, **figures: tuple[Any, str]) -> Preset:
     keys = {key: figure for key, (figure, _) in figures.items()}
-    return Preset(title, MappingProxyType(keys), MappingProxyType({key: source for key, (_, source) in figures.items()}))
+    return Preset(
+        title, MappingProxyType(keys), MappingProxyType({key: source for key, (_, source) in figures.items()})
+    )
 
 
 DEVICES: Mapping[str, Preset] = MappingProxyType({
@@ -82,7 +84,7 @@ DEVICES: Mapping[str, Preset] = MappingProxyType({
     ),
     "jetson_xavier_nx": _preset(
         "NVIDIA Jetson Xavier NX, its GPU",
-        speed=("420 GFLOP/s", _peak("845 GFLOP/s: 384 cores, 2 operations per cycle, 1100 MHz; tensor cores not counted")),
+        speed=("420 GFLOP/s", _peak("845 GFLOP/s: 384 cores, 2 operations per cycle, 1100 MHz; no tensor cores")),
         memory=("8 GB", "NVIDIA data sheet; shared by processor and GPU"),
         memory_bandwidth=("51.2 GB/s", "NVIDIA data sheet: 128-bit LPDDR4x at 1600 MHz"),
         compute_power=("15 W", "NVIDIA data sheet: the larger of its first two power modes, 10 W and 15 W"),
@@ -124,14 +126,14 @@ DEVICES: Mapping[str, Preset] = MappingProxyType({
     ),
     "rtx_2080_ti": _preset(
         "NVIDIA GeForce RTX 2080 Ti",
-        speed=("6.7 TFLOP/s", _peak("13.4 TFLOP/s of NVIDIA's Turing white paper, reference card; tensor cores not counted")),
+        speed=("6.7 TFLOP/s", _peak("13.4 TFLOP/s of NVIDIA's Turing white paper; no tensor cores")),
         memory=("11 GB", "NVIDIA Turing white paper"),
         memory_bandwidth=("616 GB/s", "NVIDIA Turing white paper"),
         compute_power=("250 W", "NVIDIA Turing white paper: power of the reference card"),
     ),
     "v100": _preset(
         "NVIDIA Tesla V100, PCI Express, 16 GB (the survey's Titan V100)",
-        speed=("7 TFLOP/s", _peak("14 TFLOP/s of NVIDIA's data sheet; tensor cores not counted")),
+        speed=("7 TFLOP/s", _peak("14 TFLOP/s of NVIDIA's data sheet; no tensor cores")),
         memory=("16 GB", "NVIDIA data sheet: sold with 16 or 32 GB"),
         memory_bandwidth=("900 GB/s", "NVIDIA data sheet"),
         compute_power=("250 W", "NVIDIA data sheet: greatest power of the board"),

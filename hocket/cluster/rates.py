@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hocket.cluster.channel import capacity_bytes_per_s
-from hocket.cluster.keys import quantity, shown, write_quantity
+from hocket.cluster.keys import quantity, write_quantity
 from hocket.cluster.link import Direction
 from hocket.cluster.place import Place
 from hocket.cluster.trace_files import read_trace
 from hocket.cluster.traces import RateTrace
 from hocket.errors import ClusterError, FormatError, UnitError
-from hocket.units import parse, parse_ratio
+from hocket.units import parse, parse_ratio, shown
 
 UNLIMITED = "unlimited"
 SOURCES = ("rate", "trace", "bandwidth", "snr")
@@ -35,9 +35,7 @@ def read_rate(place: Place, table: Mapping[str, object], folder: Path) -> Direct
         example = '"15 dB"' if other == "snr" else '"20 MHz"'
         raise place.bad(given[0], f"a channel has a bandwidth and an snr; add {other} = {example}", ClusterError)
     if len(given) > 1:
-        raise place.bad(
-            given[1], f"{given[0]!r} is there too, and both give the rate; keep one of them", ClusterError
-        )
+        raise place.bad(given[1], f"{given[0]!r} is there too, and both give the rate; keep one of them", ClusterError)
     if given == ["trace"]:
         return Direction(trace=_trace(place, table["trace"], folder))
     return read_direction(place, "rate", table["rate"], folder)

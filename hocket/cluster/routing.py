@@ -137,10 +137,7 @@ def _weight(hop: Hop, nbytes: float) -> tuple[float, float]:
 
 
 def _route(nodes: tuple[str, ...], out: dict[str, list[Hop]]) -> Route:
-    hops = [
-        next(hop for hop in out[source] if hop.target == target)
-        for source, target in pairwise(nodes)
-    ]
+    hops = [next(hop for hop in out[source] if hop.target == target) for source, target in pairwise(nodes)]
     return Route(nodes, sum(hop.latency_s for hop in hops), sum(hop.seconds_per_byte for hop in hops))
 
 

@@ -34,7 +34,9 @@ def random_walk(
     >>> random_walk(1e6, seed=1) == random_walk(1e6, seed=1)
     True
     """
-    _check(mean_bytes_per_s > 0 and spread >= 0 and 0 <= memory < 1, "a mean above 0, a spread >= 0, a memory in [0, 1)")
+    _check(
+        mean_bytes_per_s > 0 and spread >= 0 and 0 <= memory < 1, "a mean above 0, a spread >= 0, a memory in [0, 1)"
+    )
     count, random = _count(length_s, step_s), np.random.default_rng(seed)
     fresh = random.normal(size=count)
     logs, log = [], spread * fresh[0]

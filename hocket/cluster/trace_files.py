@@ -66,7 +66,7 @@ def read_csv(text: str, *, name: str = "the text") -> RateTrace:
 
 
 def write_csv(trace: RateTrace) -> str:
-    """Write our own CSV, exactly; an endless trace loses its endlessness.
+    """Write our own CSV, exactly, except that a trace read from a file always repeats.
 
     >>> write_csv(RateTrace(steps=((0.0, 100.0),), length_s=2.0))
     'at_s,bytes_per_s\\n0.0,100.0\\n2.0,end\\n'

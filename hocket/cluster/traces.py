@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 
+from hocket.cluster.checks import MOST
 from hocket.errors import ClusterError
 from hocket.nouns import Value
 
@@ -30,14 +31,16 @@ class RateTrace(Value, frozen=True, dict=True):
         if not 1 <= len(self.steps) <= _MOST_STEPS:
             raise ClusterError(f"a trace has 1 to {_MOST_STEPS} steps, got {len(self.steps)}; shorten or fill it")
         for at_s, rate in self.steps:
-            if not (math.isfinite(at_s) and math.isfinite(rate) and rate >= 0):
-                raise ClusterError(f"a trace has finite rates >= 0, got {rate!r} at {at_s!r} s; correct that step")
+            if not (0 <= at_s <= MOST and (rate == 0 or 1 / MOST <= rate <= MOST)):
+                raise ClusterError(
+                    f"a trace has times and rates from 0 to {MOST:g}, got {rate!r} at {at_s!r} s; correct that step"
+                )
         if self.steps[0][0] != 0:
             raise ClusterError(f"a trace starts at 0 s, got {self.steps[0][0]!r} s; shift its times")
         for (before, _), (after, _) in pairwise(self.steps):
             if before >= after:
                 raise ClusterError(f"a trace has rising times, got {after!r} s after {before!r} s; sort its steps")
-        if self.length_s is not None and not self.steps[-1][0] < self.length_s < math.inf:
+        if self.length_s is not None and not self.steps[-1][0] < self.length_s <= MOST:
             raise ClusterError(
                 f"a trace ends after its last step at {self.steps[-1][0]!r} s, got the length {self.length_s!r} s;"
                 " lengthen it"

@@ -37,7 +37,11 @@ def write_toml(cluster: Cluster) -> str:
 
 def _node(node: Node) -> list[str]:
     default = Node(name=node.name, flops_per_s=1.0)
-    lines = ["[[node]]", f"name = {write_text(node.name)}", f"speed = {write_quantity(node.flops_per_s, 'flops_per_s')}"]
+    lines = [
+        "[[node]]",
+        f"name = {write_text(node.name)}",
+        f"speed = {write_quantity(node.flops_per_s, 'flops_per_s')}",
+    ]
     lines += _changed(node, default, NODE_KEYS, done=("name", "speed"))
     ports = {"up": node.port_up_bytes_per_s, "down": node.port_down_bytes_per_s}
     given = [f"{key} = {write_quantity(rate, 'bytes_per_s')}" for key, rate in ports.items() if rate is not None]
@@ -53,7 +57,12 @@ def _link(link: Link) -> list[str]:
     between = LINK_KEYS["between"].kind.write(link.between)
     up, down = write_direction(link.up), write_direction(link.down)
     rates = [f"rate = {up}"] if link.up == link.down else [f"up = {up}", f"down = {down}"]
-    return ["[[link]]", f"between = {between}", *rates, *_changed(link, Link(between=link.between), LINK_KEYS, ("between",))]
+    return [
+        "[[link]]",
+        f"between = {between}",
+        *rates,
+        *_changed(link, Link(between=link.between), LINK_KEYS, ("between",)),
+    ]
 
 
 def _changed(value: Value, default: Value, keys: Mapping[str, Key], done: tuple[str, ...]) -> list[str]:

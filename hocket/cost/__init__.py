@@ -3,7 +3,9 @@
 from hocket.cost.cost import Cost, Violation
 from hocket.cost.engine import Durations, Job, timeline
 from hocket.cost.evaluate import durations, evaluate
+from hocket.cost.make import problem_for, read_problem
 from hocket.cost.problem import Objective, Problem, Task
+from hocket.cost.simulate import simulate
 from hocket.cost.table import Table
 
 __all__ = [
@@ -17,5 +19,8 @@ __all__ = [
     "Violation",
     "durations",
     "evaluate",
+    "problem_for",
+    "read_problem",
+    "simulate",
     "timeline",
 ]

@@ -19,7 +19,7 @@ def violations(problem: Problem, cost: Cost, costs: Sequence[Cost]) -> tuple[Vio
         cost: of all tasks together.
         costs: of each task, in the order of the problem's tasks.
     """
-    return tuple([*_load(problem, costs), *_per_task(problem, costs), *_memory(problem, cost), *_limits(problem, cost)])
+    return (*_load(problem, costs), *_per_task(problem, costs), *_memory(problem, cost), *_limits(problem, cost))
 
 
 def _load(problem: Problem, costs: Sequence[Cost]) -> Iterator[Violation]:

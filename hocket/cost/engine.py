@@ -8,11 +8,16 @@ tensors become ready, holds them all for bytes / least rate, and then the latenc
 
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from hocket.nouns import Value
-from hocket.program import INPUT, Program, Resource, Span, Transfer, Wire
+from hocket.program import INPUT, Program, Resource, Span, Transfer
+from hocket.program.trace import Kind
+
+_Delivery = tuple[str, str, str]
+"""Source, tensor, node."""
 
 
 class Durations(Value, frozen=True):
@@ -35,14 +40,20 @@ class Job(NamedTuple):
     arrivals_s: Sequence[float] = (0.0,)
 
 
+class _Request(NamedTuple):
+    """A request: the least goes first, and tasks come in their order."""
+
+    number: int
+    job: int
+
+
 class _Work(NamedTuple):
     """Something for the lane of a node; tuples compare in the order that the lane keeps."""
 
-    request: int
+    request: _Request
     priority: int
     id: str
-    job: int
-    kind: str
+    kind: Kind
     seconds: float
 
 
@@ -88,153 +99,121 @@ def _step(resource: Resource, now: float) -> tuple[float, float]:
 class _Engine:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = jobs
-        self.wires: dict[tuple[str, str], Wire] = {}
-        self.resources: dict[str, Resource] = {}
-        for job in jobs:
-            self.wires |= {(wire.source, wire.target): wire for wire in job.program.wires}
-            self.resources |= {resource.name: resource for resource in job.program.resources}
+        self.wires = {(wire.source, wire.target): wire for job in jobs for wire in job.program.wires}
+        self.resources = {resource.name: resource for job in jobs for resource in job.program.resources}
         self.routes = [_Routes(job.program) for job in jobs]
-        self.events: list[tuple[float, int, int, int, str, object]] = []
+        self.events: list[tuple[float, _Request, int, Callable[[float], None]]] = []
         self.count = 0
         self.ready: dict[str, list[_Work]] = defaultdict(list)
-        self.busy: dict[str, bool] = defaultdict(bool)
+        self.busy: set[str] = set()
+        self.touched: set[str] = set()
         self.free_s: dict[str, float] = defaultdict(float)
-        self.waiting: dict[tuple[int, int, str], int] = {}
-        self.open: dict[tuple[int, int], int] = {}
+        self.waiting: dict[tuple[_Request, str], int] = {}
+        self.open: dict[_Request, int] = {}
         self.spans: list[Span] = []
 
     def run(self) -> list[Span]:
         for number, job in enumerate(self.jobs):
-            for request, at_s in enumerate(job.arrivals_s):
-                self._at(at_s, request, number, "arrive", None)
+            for index, at_s in enumerate(job.arrivals_s):
+                self._at(at_s, _Request(index, number), partial(self._arrive, _Request(index, number)))
         while self.events:
             now = self.events[0][0]
             # All that happens at one instant happens before any node chooses what to do next.
-            touched: set[str] = set()
             while self.events and self.events[0][0] == now:
-                _, request, _, job_number, kind, what = heapq.heappop(self.events)
-                self._handle(now, request, job_number, kind, what, touched)
-            for node in sorted(touched):
+                heapq.heappop(self.events)[3](now)
+            for node in sorted(self.touched):
                 self._start(now, node)
+            self.touched.clear()
         return self.spans
 
-    def _at(self, when: float, request: int, job: int, kind: str, what: object) -> None:
+    def _at(self, when: float, request: _Request, what: Callable[[float], None]) -> None:
         self.count += 1
-        heapq.heappush(self.events, (when, request, self.count, job, kind, what))
+        heapq.heappush(self.events, (when, request, self.count, what))
 
-    def _handle(self, now: float, request: int, job: int, kind: str, what: object, touched: set[str]) -> None:
-        if kind == "arrive":
-            self._arrive(now, request, job, touched)
-        elif kind == "done":
-            node, work = what  # type: ignore[misc]
-            self.busy[node] = False
-            touched.add(node)
-            self._finished(now, work, touched)
-        else:
-            transfer, hop = what  # type: ignore[misc]
-            self._arrived(now, request, job, transfer, hop, touched)
-
-    def _arrive(self, now: float, request: int, job: int, touched: set[str]) -> None:
-        program = self.jobs[job].program
-        self.open[job, request] = len(program.outputs)
+    def _arrive(self, request: _Request, now: float) -> None:
+        program = self.jobs[request.job].program
+        self.open[request] = len(program.outputs)
         for segment in program.segments:
-            self.waiting[job, request, segment.id] = len(segment.inputs)
+            self.waiting[request, segment.id] = len(segment.inputs)
         for binding in program.inputs:
-            self._deliver(now, request, job, INPUT, binding.tensor, binding.node, touched)
+            self._deliver(request, (INPUT, binding.tensor, binding.node), now)
 
-    def _deliver(
-        self, now: float, request: int, job: int, source: str, tensor: str, node: str, touched: set[str]
-    ) -> None:
+    def _deliver(self, request: _Request, what: _Delivery, now: float) -> None:
         """A tensor is at a node: feed what waits for it there."""
-        routes = self.routes[job]
-        for segment in routes.readers.get((source, tensor, node), ()):
-            key = (job, request, segment.id)
-            self.waiting[key] -= 1
-            if self.waiting[key] == 0:
-                seconds = self.jobs[job].durations.segments[segment.id]
-                self._queue(node, _Work(request, segment.priority, segment.id, job, "compute", seconds), touched)
-        for transfer in routes.leaving.get((source, tensor, node), ()):
-            seconds = self.jobs[job].durations.encode.get(transfer.id, 0.0)
-            work = _Work(request, transfer.priority, transfer.id, job, "encode", seconds)
+        routes, durations = self.routes[request.job], self.jobs[request.job].durations
+        for segment in routes.readers.get(what, ()):
+            self.waiting[request, segment.id] -= 1
+            if self.waiting[request, segment.id] == 0:
+                seconds = durations.segments[segment.id]
+                self._queue(segment.node, _Work(request, segment.priority, segment.id, "compute", seconds))
+        for transfer in routes.leaving.get(what, ()):
+            seconds = durations.encode.get(transfer.id, 0.0)
             if seconds:
-                self._queue(node, work, touched)
+                self._queue(transfer.path[0], _Work(request, transfer.priority, transfer.id, "encode", seconds))
             else:
-                self._send(now, request, job, transfer, 0)
-        for _ in range(routes.answers.get((source, tensor, node), 0)):
-            self._answer(now, request, job)
+                self._send(request, transfer, 0, now)
+        for _ in range(routes.answers.get(what, 0)):
+            self._answer(request, now)
 
-    def _queue(self, node: str, work: _Work, touched: set[str]) -> None:
+    def _queue(self, node: str, work: _Work) -> None:
         heapq.heappush(self.ready[node], work)
-        touched.add(node)
+        self.touched.add(node)
 
     def _start(self, now: float, node: str) -> None:
-        if self.busy[node] or not self.ready[node]:
+        if node in self.busy or not self.ready[node]:
             return
         work = heapq.heappop(self.ready[node])
-        self.busy[node] = True
-        self.spans.append(
-            Span(kind=work.kind, id=work.id, request=work.request, node=node, start_s=now, stop_s=now + work.seconds)  # type: ignore[arg-type]
-        )
-        self._at(now + work.seconds, work.request, work.job, "done", (node, work))
+        self.busy.add(node)
+        stop = now + work.seconds
+        self._span(work.request, Span(kind=work.kind, id=work.id, request=0, node=node, start_s=now, stop_s=stop))
+        self._at(stop, work.request, partial(self._finish, node, work))
 
-    def _finished(self, now: float, work: _Work, touched: set[str]) -> None:
-        routes = self.routes[work.job]
+    def _span(self, request: _Request, span: Span) -> None:
+        self.spans.append(span.replace(request=request.number) if request.number else span)
+
+    def _finish(self, node: str, work: _Work, now: float) -> None:
+        self.busy.discard(node)
+        self.touched.add(node)
+        routes = self.routes[work.request.job]
         if work.kind == "compute":
-            segment = routes.segments[work.id]
-            for tensor in segment.outputs:
-                self._deliver(now, work.request, work.job, segment.id, tensor, segment.node, touched)
-            return
-        transfer = routes.transfers[work.id]
-        if work.kind == "encode":
-            self._send(now, work.request, work.job, transfer, 0)
+            for tensor in routes.segments[work.id].outputs:
+                self._deliver(work.request, (work.id, tensor, node), now)
+        elif work.kind == "encode":
+            self._send(work.request, routes.transfers[work.id], 0, now)
         else:
-            self._deliver(now, work.request, work.job, transfer.id, transfer.tensor, transfer.path[-1], touched)
+            self._deliver(work.request, (work.id, routes.transfers[work.id].tensor, node), now)
 
-    def _send(self, now: float, request: int, job: int, transfer: Transfer, hop: int) -> None:
+    def _send(self, request: _Request, transfer: Transfer, hop: int, now: float) -> None:
         source, target = transfer.path[hop : hop + 2]
         wire = self.wires[source, target]
-        resources = [self.resources[name] for name in wire.resources]
-        nbytes = self.jobs[job].durations.wire_bytes.get(transfer.id, float(transfer.nbytes))
+        nbytes = self.jobs[request.job].durations.wire_bytes.get(transfer.id, float(transfer.nbytes))
         start = max([now, *(self.free_s[name] for name in wire.resources)])
-        stop = start + send_s(resources, start, nbytes)
-        for name in wire.resources:
-            self.free_s[name] = stop
+        stop = start + send_s([self.resources[name] for name in wire.resources], start, nbytes)
+        self.free_s.update(dict.fromkeys(wire.resources, stop))
         arrival = stop + wire.latency_s
-        self.spans.append(
-            Span(
-                kind="transfer",
-                id=transfer.id,
-                request=request,
-                node=source,
-                target=target,
-                start_s=start,
-                stop_s=arrival,
-                nbytes=round(nbytes),
-            )
-        )
+        span = Span(kind="transfer", id=transfer.id, request=0, node=source, target=target,
+                    start_s=start, stop_s=arrival, nbytes=round(nbytes))  # fmt: skip
+        self._span(request, span)
         if arrival < float("inf"):
-            self._at(arrival, request, job, "arrived", (transfer, hop + 1))
+            self._at(arrival, request, partial(self._arrived, request, transfer, hop + 1))
 
-    def _arrived(self, now: float, request: int, job: int, transfer: Transfer, hop: int, touched: set[str]) -> None:
+    def _arrived(self, request: _Request, transfer: Transfer, hop: int, now: float) -> None:
         if hop < len(transfer.path) - 1:
-            self._send(now, request, job, transfer, hop)
+            self._send(request, transfer, hop, now)
             return
-        node = transfer.path[-1]
-        seconds = self.jobs[job].durations.decode.get(transfer.id, 0.0)
+        node, seconds = transfer.path[-1], self.jobs[request.job].durations.decode.get(transfer.id, 0.0)
         if seconds:
-            self._queue(node, _Work(request, transfer.priority, transfer.id, job, "decode", seconds), touched)
+            self._queue(node, _Work(request, transfer.priority, transfer.id, "decode", seconds))
         else:
-            self._deliver(now, request, job, transfer.id, transfer.tensor, node, touched)
+            self._deliver(request, (transfer.id, transfer.tensor, node), now)
 
-    def _answer(self, now: float, request: int, job: int) -> None:
-        self.open[job, request] -= 1
-        if self.open[job, request] == 0:
-            program = self.jobs[job].program
-            arrived = self.jobs[job].arrivals_s[request]
-            source = program.inputs[0].node
-            self.spans.append(
-                Span(kind="request", id=program.name, request=request, node=source, start_s=arrived, stop_s=now)
-            )
+    def _answer(self, request: _Request, now: float) -> None:
+        self.open[request] -= 1
+        if self.open[request] == 0:
+            job = self.jobs[request.job]
+            node, arrived = job.program.inputs[0].node, job.arrivals_s[request.number]
+            name = job.program.name
+            self._span(request, Span(kind="request", id=name, request=0, node=node, start_s=arrived, stop_s=now))
 
 
 class _Routes:

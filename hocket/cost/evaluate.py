@@ -29,7 +29,7 @@ def evaluate(problem: Problem, plan: Plan, *, trace: bool = False) -> Cost:
     Raises:
         PlanError: the plan does not fit the problem (C1).
     """
-    costs = [_one(problem, task, _entry(plan, task), trace) for task in problem.tasks]
+    costs = [_one(problem, task, entry_of(plan, task), trace) for task in problem.tasks]
     cost = costs[0] if len(costs) == 1 else _together(problem, costs)
     cost = cost.replace(violations=violations(problem, cost, costs))
     return cost.replace(value=value(problem, cost))
@@ -68,7 +68,12 @@ def nominal_ratio(codec: str) -> float:
     return {"float16": 0.5, "int8": 0.25}.get(base, 1.0)
 
 
-def _entry(plan: Plan, task: Task) -> Entry:
+def entry_of(plan: Plan, task: Task) -> Entry:
+    """The entry of a task.
+
+    Raises:
+        PlanError: there is none, there are several, or the plan is for another model file (C1).
+    """
     found = [entry for entry in plan.entries if entry.task == task.name]
     if not found:
         raise PlanError(f"C1: every task has an entry, and {task.name!r} has none; add one or drop the task")

@@ -5,6 +5,7 @@ Sums run in the order of names, so that two computers get the same float.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from hocket.cluster import Cluster
 from hocket.graph import Graph
@@ -90,11 +91,12 @@ def reliability(cluster: Cluster, program: Program) -> float:
     The nodes that have the inputs and need the answers count too. Survey 2.3(5) counts a node once per partition
     that it hosts; the right form is once.
     """
-    links = {frozenset(hop) for t in program.transfers for hop in zip(t.path, t.path[1:], strict=False)}
+    hops = {hop for transfer in program.transfers for hop in pairwise(transfer.path)}
+    links = {min((a, b), (b, a)) for a, b in hops}
     survives = 1.0
     for name in program.nodes():
         survives *= 1 - cluster.node[name].failure_probability
-    for link in sorted(tuple(sorted(pair)) for pair in links):
+    for link in sorted(links):
         survives *= 1 - cluster.link[link].failure_probability
     return survives
 

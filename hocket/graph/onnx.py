@@ -70,7 +70,8 @@ def _check_operators(model: ir.Model, path: Path) -> None:
         if (node.domain, node.op_type) in functions:
             continue
         known = node.domain in DOMAINS and (
-            node.domain == "com.microsoft" or onnx.defs.has(node.op_type, "" if node.domain == "ai.onnx" else node.domain)
+            node.domain == "com.microsoft"
+            or onnx.defs.has(node.op_type, "" if node.domain == "ai.onnx" else node.domain)
         )
         if not known:
             name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type

@@ -1,6 +1,7 @@
 """Where a graph may be divided: units, live sets, single-tensor boundaries, blocks, the chain view."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from hocket.graph.graph import Graph
 from hocket.nouns import Value
@@ -107,7 +108,7 @@ def blocks(graph: Graph) -> tuple[Block, ...]:
     folded = {position: graph.producer[graph.operators[position].inputs[0]] for position in inside}
     cuts = [p for p in boundaries(graph) if not any(q >= p > folded[q] for q in _near(inside, p))]
     edges = [0, *cuts, len(graph.operators)]
-    return tuple(_block(graph, range(start, stop)) for start, stop in zip(edges, edges[1:], strict=False))
+    return tuple(_block(graph, range(start, stop)) for start, stop in pairwise(edges))
 
 
 def _near(inside: set[int], boundary: int) -> Iterable[int]:

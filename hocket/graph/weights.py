@@ -21,7 +21,8 @@ _NORMALISING = {"LayerNormalization", "GroupNormalization", "InstanceNormalizati
 
 def dtype_of(proto: onnx.TensorProto) -> np.dtype[np.generic]:
     """The numpy type of an initializer."""
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(proto.data_type))
+    dtype: np.dtype[np.generic] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(proto.data_type))
+    return dtype
 
 
 def checked(model: "Model", name: str, value: np.ndarray) -> np.ndarray:
@@ -53,13 +54,15 @@ def random_weight(model: "Model", name: str) -> np.ndarray:
     if kind in _NORMALISING and index == 1:
         return (1 + 0.1 * noise).astype(dtype)
     if kind in _CONTRACTING and index == 1:
-        return (noise * np.sqrt(2 / fan_in(kind, shape, model))).astype(dtype)
+        return (noise * np.sqrt(2 / fan_in(kind, shape))).astype(dtype)
     if kind == "BatchNormalization":
-        return (np.abs(1 + 0.1 * noise) if index in (1, 4) else 0.1 * noise).astype(dtype)
-    return (noise if kind == "Gather" else 0.1 * noise).astype(dtype)
+        noise = np.abs(1 + 0.1 * noise) if index in (1, 4) else 0.1 * noise
+    elif kind != "Gather":
+        noise = 0.1 * noise
+    return noise.astype(dtype)
 
 
-def fan_in(kind: str, shape: tuple[int, ...], model: "Model") -> int:
+def fan_in(kind: str, shape: tuple[int, ...]) -> int:
     """How many products are added up for one element of the result."""
     if kind == "Conv":
         return max(int(np.prod(shape[1:])), 1)

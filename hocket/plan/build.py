@@ -46,9 +46,7 @@ def build(model: Model, program: Program) -> Artifacts:
     return Artifacts(model, program)
 
 
-def subgraph(
-    model: Model, operators: Iterable[str], inputs: Iterable[str], outputs: Iterable[str]
-) -> onnx.ModelProto:
+def subgraph(model: Model, operators: Iterable[str], inputs: Iterable[str], outputs: Iterable[str]) -> onnx.ModelProto:
     """An ONNX model of some operators; weights above `INLINE_BYTES` are absent.
 
     Args:
@@ -97,7 +95,10 @@ def _info(graph: Graph, name: str) -> onnx.ValueInfoProto:
 def _initializer(model: Model, name: str) -> onnx.TensorProto:
     declared = model.initializers[name]
     itemsize = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(declared.data_type)).itemsize
-    if np.prod(declared.dims, dtype=np.int64) * itemsize <= INLINE_BYTES or declared.data_type == onnx.TensorProto.STRING:
+    if (
+        np.prod(declared.dims, dtype=np.int64) * itemsize <= INLINE_BYTES
+        or declared.data_type == onnx.TensorProto.STRING
+    ):
         return onnx.numpy_helper.from_array(np.ascontiguousarray(model.weight(name)).reshape(declared.dims), name)
     proto = onnx.TensorProto()
     proto.CopyFrom(declared)

@@ -43,9 +43,7 @@ def calibrated(model: Model, *, seed: int = 0) -> Model:
     return model.with_weights({**absent, **found})
 
 
-def _scaled(
-    model: Model, node: onnx.NodeProto, result: np.ndarray, found: dict[str, np.ndarray]
-) -> np.ndarray | None:
+def _scaled(model: Model, node: onnx.NodeProto, result: np.ndarray, found: dict[str, np.ndarray]) -> np.ndarray | None:
     """Divide an operator's weights by the spread of its result, and the result itself."""
     names = [node.input[i] for i in _SCALED.get(node.op_type, ()) if i < len(node.input)]
     absent = [name for name in names if name in model.initializers and name not in found]

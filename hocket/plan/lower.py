@@ -35,7 +35,7 @@ def lower(
         cluster: gives the routes between nodes.
         inputs: input tensor -> node that has it.
         outputs: output tensor -> node that needs it.
-        window: most requests under way at once; absent = the number of segments + 1.
+        window: most requests under way at once; absent = enough to keep every node and the links between them busy.
 
     Raises:
         PlanError: the entry does not fit the graph or the cluster, or asks for what cannot be executed.
@@ -59,7 +59,7 @@ def lower(
         transfers=tuple(transfers.values()),
         inputs=tuple(Binding(tensor=name, node=node) for name, node in inputs.items()),
         outputs=bindings,
-        window=window or len(segments) + 1,
+        window=window or min(len(segments), 2 * len(set(nodes))) + 1,
     )
 
 
@@ -141,15 +141,11 @@ def _segments(graph: Graph, entry: Entry, nodes: list[str], flow: _Flow) -> tupl
             home[position] = identity
         names = tuple(graph.operators[position].name for position in positions)
         priority = min(entry.order.get(name, 0) for name in names)
-        segments.append(
-            Segment(id=identity, node=node, operators=names, inputs=(), outputs=(), priority=priority)
-        )
+        segments.append(Segment(id=identity, node=node, operators=names, inputs=(), outputs=(), priority=priority))
     return segments, home
 
 
-def _transfers(
-    graph: Graph, entry: Entry, cluster: Cluster, flow: _Flow, home: list[str]
-) -> dict[_Crossing, Transfer]:
+def _transfers(graph: Graph, entry: Entry, cluster: Cluster, flow: _Flow, home: list[str]) -> dict[_Crossing, Transfer]:
     codecs = {_Crossing(crossing.tensor, crossing.target): crossing.codec for crossing in entry.codecs}
     unknown = sorted(codecs.keys() - flow.crossings.keys())
     if unknown:
@@ -176,9 +172,7 @@ def _position(graph: Graph, crossing: _Crossing) -> tuple[int, str, str]:
     return (graph.producer.get(crossing.tensor, -1), *crossing)
 
 
-def _delivered(
-    tensor: str, node: str, flow: _Flow, home: list[str], transfers: Mapping[_Crossing, Transfer]
-) -> str:
+def _delivered(tensor: str, node: str, flow: _Flow, home: list[str], transfers: Mapping[_Crossing, Transfer]) -> str:
     """The id of what brings a tensor to a node."""
     crossing = _Crossing(tensor, node)
     if crossing in transfers:

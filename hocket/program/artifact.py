@@ -39,5 +39,5 @@ def tensor_hash(array: np.ndarray) -> str:
     # Not ascontiguousarray: that makes a scalar one-dimensional and so changes its name.
     array = np.asarray(array, dtype, order="C")
     digest = hashlib.sha256(f"{dtype.name}{list(array.shape)}".encode())
-    digest.update(array.reshape(-1).view(np.uint8))
+    digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

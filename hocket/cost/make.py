@@ -1,0 +1,178 @@
+"""Putting a problem together from a model and a cluster, or from a problem file."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from hocket.cluster import Cluster
+from hocket.cost.problem import Objective, Problem, Task
+from hocket.cost.queueing import Queue
+from hocket.errors import FormatError
+from hocket.graph import Graph
+from hocket.nouns import read_bytes
+from hocket.profile import Profile, formula_profile
+from hocket.units import parse
+
+
+def problem_for(
+    graph: Graph,
+    cluster: Cluster,
+    *,
+    profile: Profile | None = None,
+    objective: Objective | None = None,
+    source: str | None = None,
+    name: str | None = None,
+    **task: Any,
+) -> Problem:
+    """One task: a model whose inputs are born, and whose answers are needed, at one node.
+
+    Args:
+        graph: the model.
+        cluster: nodes and links.
+        profile: seconds of each operator; absent = the formula profile.
+        objective: absent = latency.
+        source: the node with the inputs; absent = the cluster's source.
+        name: of the task; absent = the graph's.
+        task: other fields of `Task`: rate_per_s, deadline_s, ...
+
+    Raises:
+        ClusterError: the source is no node.
+        ProfileError: the profile is of another model or lacks operators.
+    """
+    home = cluster.require(source or cluster.source).name
+    made = Task(
+        name=name or graph.name,
+        graph=graph,
+        profile=profile or formula_profile(graph, cluster),
+        inputs={tensor.name: home for tensor in graph.inputs},
+        outputs=dict.fromkeys(graph.outputs, home),
+        **task,
+    )
+    return Problem(tasks=(made,), cluster=cluster, objective=objective or Objective())
+
+
+FORMAT = "hocket.problem/1"
+_TASK_KEYS = {"name", "model", "shape", "profile", "source", "inputs", "outputs", "rate", "deadline",
+              "accuracy", "reliability", "weight", "priority"}  # fmt: skip
+_KEYS = {"format", "cluster", "task", "objective", "margin", "queue", "whole_model"}
+
+
+def read_problem(path: str | Path, load_graph: Callable[[Path, Mapping[str, tuple[int, ...]]], Graph]) -> Problem:
+    """Read a problem file (TOML): several tasks, their sources, rates and deadlines on one cluster.
+
+    Args:
+        path: the file; the paths in it are relative to it.
+        load_graph: reads a model with the shapes of its inputs.
+
+    Raises:
+        FormatError: not such a file; the sentence names the key.
+    """
+    path = Path(path)
+    data = _toml(path)
+    _known(data, _KEYS, f"{path}")
+    cluster = _cluster(path, data)
+    tasks = data.get("task")
+    if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
+        raise FormatError(f"{path}: a problem has at least one [[task]], got {tasks!r}; add one")
+    made = tuple(_task(path, number, task, cluster, load_graph) for number, task in enumerate(tasks, 1))
+    try:
+        rest = msgspec.convert({key: data[key] for key in _REST if key in data}, _Rest)
+    except msgspec.ValidationError as error:
+        raise FormatError(f"{path}: {_sentence(error)}; correct that key") from None
+    return Problem(tasks=made, cluster=cluster, **{name: getattr(rest, name) for name in _REST})
+
+
+class _Rest(msgspec.Struct):
+    objective: Objective = Objective()
+    margin: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    queue: Queue = "none"
+    whole_model: bool = False
+
+
+_REST = _Rest.__struct_fields__
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).replace("`", "'").replace(" - at", " at")
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{path} is not TOML ({error}); correct that line") from None
+    if data.get("format") != FORMAT:
+        raise FormatError(f"{path} has format {data.get('format')!r} where {FORMAT!r} is needed; correct the format")
+    return data
+
+
+def _known(data: Mapping[str, Any], keys: set[str], where: str) -> None:
+    for key in data:
+        if key not in keys:
+            raise FormatError(f"{where}: there is no key {key!r}; the keys are {', '.join(sorted(keys))}")
+
+
+def _cluster(path: Path, data: Mapping[str, Any]) -> Cluster:
+    from hocket.cluster import load_cluster
+
+    name = data.get("cluster")
+    if not isinstance(name, str):
+        raise FormatError(f"{path}: the key 'cluster' is the path of a cluster file, got {name!r}; give one")
+    return load_cluster(path.parent / name)
+
+
+def _task(
+    path: Path,
+    number: int,
+    data: Mapping[str, Any],
+    cluster: Cluster,
+    load_graph: Callable[[Path, Mapping[str, tuple[int, ...]]], Graph],
+) -> Task:
+    where = f"{path}: task {number}"
+    _known(data, _TASK_KEYS, where)
+    model = data.get("model")
+    if not isinstance(model, str):
+        raise FormatError(f"{where}: the key 'model' is a path or zoo:NAME, got {model!r}; give one")
+    file = Path(model) if model.startswith("zoo:") else path.parent / model
+    shapes = _shapes(where, data.get("shape", {}))
+    graph = load_graph(file, shapes)
+    profile = Profile.load(path.parent / data["profile"]) if "profile" in data else formula_profile(graph, cluster)
+    source = cluster.require(data.get("source", cluster.source)).name
+    fields = {"accuracy": "accuracy_floor", "reliability": "reliability_floor", "weight": "weight",
+              "priority": "priority"}  # fmt: skip
+    values = {
+        "name": data.get("name", graph.name),
+        "inputs": data.get("inputs", {tensor.name: source for tensor in graph.inputs}),
+        "outputs": data.get("outputs", dict.fromkeys(graph.outputs, source)),
+        "rate_per_s": parse(data.get("rate", 0), "per_s"),
+        "deadline_s": parse(data["deadline"], "seconds") if "deadline" in data else None,
+        **{field: data[key] for key, field in fields.items() if key in data},
+    }
+    try:
+        return Task(graph=graph, profile=profile, **msgspec.to_builtins(msgspec.convert(values, _TaskFields)))
+    except msgspec.ValidationError as error:
+        raise FormatError(f"{where}: {_sentence(error)}; correct that key") from None
+
+
+class _TaskFields(msgspec.Struct, omit_defaults=True):
+    name: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    rate_per_s: float = 0.0
+    deadline_s: float | None = None
+    accuracy_floor: float | None = None
+    reliability_floor: float | None = None
+    weight: float = 1.0
+    priority: int = 0
+
+
+def _shapes(where: str, data: object) -> dict[str, tuple[int, ...]]:
+    try:
+        return msgspec.convert(data, dict[str, tuple[int, ...]])
+    except msgspec.ValidationError:
+        raise FormatError(
+            f"{where}: 'shape' maps an input to numbers, got {data!r}; write x = [1, 3, 224, 224]"
+        ) from None

@@ -1,0 +1,196 @@
+"""A model as rules see it, and runs of its operators."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+
+from hocket.errors import GraphError
+from hocket.graph.model import Model
+from hocket.graph.regions.box import Shape
+from hocket.graph.regions.rule import OperatorView
+from hocket.nouns import Value
+
+MOST_INDICES = 1 << 16  # integer constants up to this size (index tables, shapes) are looked into
+MOST_NUMBERS = 64  # other constants up to this size (bounds, scales) are
+
+
+class Block(Value, frozen=True, dict=True):
+    """A run of operators in topological order, with the sizes of every tensor around them."""
+
+    operators: tuple[OperatorView, ...]
+    shapes: Mapping[str, Shape]
+    dtypes: Mapping[str, str]
+    weights: frozenset[str]
+    """Initializers: known by their sizes alone."""
+    constants: Mapping[str, np.ndarray]
+    """Those initializers whose values are known, and written into rewritten models."""
+    opsets: Mapping[str, int]
+    ir_version: int
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Activations that the block reads and does not make, in the order of their first use."""
+        made = set(self.producer)
+        read = dict.fromkeys(name for view in self.operators for name in view.inputs if name)
+        return tuple(name for name in read if name not in made and name not in self.weights)
+
+    @cached_property
+    def producer(self) -> dict[str, int]:
+        """Tensor -> position of the operator that makes it."""
+        return {name: position for position, view in enumerate(self.operators) for name in view.outputs if name}
+
+    def part(self, names: Iterable[str]) -> "Block":
+        """Only these operators, named by their first outputs.
+
+        Raises:
+            GraphError: a name that is none of the block's operators.
+        """
+        wanted = set(names)
+        operators = tuple(view for view in self.operators if view.name in wanted)
+        unknown = sorted(wanted - {view.name for view in operators})
+        if unknown:
+            raise GraphError(f"a block holds operators of its model, and {unknown[0]!r} is none; name it by its output")
+        return self.replace(operators=operators)
+
+    def span(self, first: str, last: str) -> "Block":
+        """The operators from one to another, both included."""
+        names = [view.name for view in self.operators]
+        for name in (first, last):
+            if name not in names:
+                raise GraphError(f"a block holds operators of its model, and {name!r} is none; name it by its output")
+        return self.part(names[names.index(first) : names.index(last) + 1])
+
+
+def block_of(model: Model) -> Block:
+    """The whole of an imported model as one block; `Block.part` and `Block.span` take runs of it."""
+    shapes: dict[str, Shape] = {tensor.name: tensor.shape for tensor in model.graph.tensors}
+    dtypes = {tensor.name: tensor.dtype for tensor in model.graph.tensors}
+    constants = {}
+    for name, proto in model.initializers.items():
+        shapes[name], dtypes[name] = tuple(proto.dims), _numpy_name(proto.data_type)
+        if _looked_into(shapes[name], dtypes[name]):
+            value = model.overrides[name] if name in model.overrides else model.values(name)
+            if value is not None:
+                constants[name] = value
+    made = list({node.output[0]: node for node in model.constants.values()}.values())
+    _infer(made, shapes, dtypes, model.opsets)
+    return make_block(
+        [*made, *model.nodes.values()],
+        shapes=shapes,
+        dtypes=dtypes,
+        weights=model.initializers,
+        constants=constants,
+        opsets=model.opsets,
+        ir_version=model.ir_version,
+    )
+
+
+def make_block(
+    nodes: Iterable[onnx.NodeProto],
+    *,
+    shapes: Mapping[str, Shape],
+    dtypes: Mapping[str, str],
+    weights: Iterable[str],
+    constants: Mapping[str, np.ndarray],
+    opsets: Mapping[str, int],
+    ir_version: int = 10,
+) -> Block:
+    """A block from ONNX nodes in topological order and what is known about their tensors."""
+    views = tuple(_view(node, shapes, dtypes, constants, opsets) for node in nodes)
+    return Block(
+        operators=views,
+        shapes=shapes,
+        dtypes=dtypes,
+        weights=frozenset(weights),
+        constants=constants,
+        opsets=opsets,
+        ir_version=ir_version,
+    )
+
+
+def _view(
+    node: onnx.NodeProto,
+    shapes: Mapping[str, Shape],
+    dtypes: Mapping[str, str],
+    constants: Mapping[str, np.ndarray],
+    opsets: Mapping[str, int],
+) -> OperatorView:
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    inputs = _trimmed(node.input)
+    # An output without a shape is one that nobody reads.
+    outputs = _trimmed([name if name in shapes else "" for name in node.output])
+    return OperatorView(
+        kind=f"{domain}.{node.op_type}" if domain else node.op_type,
+        inputs=inputs,
+        outputs=outputs,
+        attributes={attribute.name: _value(attribute) for attribute in node.attribute},
+        shapes=tuple(shapes[name] if name else () for name in inputs),
+        dtypes=tuple(dtypes[name] if name else "" for name in inputs),
+        output_shapes=tuple(shapes[name] if name else () for name in outputs),
+        output_dtypes=tuple(dtypes[name] if name else "" for name in outputs),
+        constants={index: constants[name] for index, name in enumerate(inputs) if name in constants},
+        opset=opsets.get(domain, 1),
+    )
+
+
+def _trimmed(names: Iterable[str]) -> tuple[str, ...]:
+    """Names without the empty ones at the end, which say nothing."""
+    kept = list(names)
+    while kept and not kept[-1]:
+        kept.pop()
+    return tuple(kept)
+
+
+def _value(attribute: onnx.AttributeProto) -> Any:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode()
+    if attribute.type == onnx.AttributeProto.STRINGS:
+        return [text.decode() for text in value]
+    return value
+
+
+def _looked_into(shape: Shape, dtype: str) -> bool:
+    size = int(np.prod(shape, dtype=np.int64))
+    return size <= (MOST_INDICES if dtype in ("int64", "int32", "bool") else MOST_NUMBERS)
+
+
+def _numpy_name(data_type: int) -> str:
+    if data_type == onnx.TensorProto.STRING:
+        return "string"
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type)).name
+
+
+def _infer(
+    nodes: list[onnx.NodeProto], shapes: dict[str, Shape], dtypes: dict[str, str], opsets: Mapping[str, int]
+) -> None:
+    """Add the sizes of what constant nodes make; the importer keeps them for activations only."""
+    if not nodes:
+        return
+    made = {name for node in nodes for name in node.output}
+    read = dict.fromkeys(name for node in nodes for name in node.input if name and name not in made)
+    graph = onnx.helper.make_graph(
+        nodes, "constants", [value_info(name, dtypes[name], shapes[name]) for name in read], []
+    )
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    inferred = onnx.shape_inference.infer_shapes(onnx.helper.make_model(graph, opset_imports=imports))
+    for info in inferred.graph.value_info:
+        kind = info.type.tensor_type
+        shapes[info.name] = tuple(dim.dim_value for dim in kind.shape.dim)
+        dtypes[info.name] = _numpy_name(kind.elem_type)
+
+
+def onnx_type(dtype: str) -> int:
+    """The ONNX number of a numpy type name."""
+    if dtype == "string":
+        return int(onnx.TensorProto.STRING)
+    name = {"float32": "FLOAT", "float64": "DOUBLE"}.get(dtype, dtype.upper())
+    return int(onnx.TensorProto.DataType.Value(name))
+
+
+def value_info(name: str, dtype: str, shape: Shape) -> onnx.ValueInfoProto:
+    """Name, type and shape of an input or output."""
+    return onnx.helper.make_tensor_value_info(name, onnx_type(dtype), shape)
