@@ -1,0 +1,62 @@
+"""Plan, run and measure one neural network divided over unequal devices.
+
+    model = hocket.load_model("model.onnx")
+    problem = hocket.problem_for(model.graph, hocket.load_cluster("home.toml"))
+    solution = hocket.solve(problem)
+    report = hocket.run(solution)
+
+Names are looked up when they are first used, so that a node, which needs only the runtime, loads nothing else.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_VERBS = {
+    "calibrated": "hocket.plan.calibrate",
+    "capture": "hocket.graph.torch",
+    "check_solver": "hocket.solvers",
+    "demo": "hocket.control.demo",
+    "draw": "hocket.view",
+    "evaluate": "hocket.cost",
+    "explain": "hocket.view",
+    "formula_profile": "hocket.profile",
+    "load": "hocket.reading",
+    "load_cluster": "hocket.cluster",
+    "load_model": "hocket.graph.onnx",
+    "measure": "hocket.control.measure",
+    "problem_for": "hocket.cost",
+    "read_problem": "hocket.cost",
+    "run": "hocket.control.run",
+    "simulate": "hocket.cost",
+    "solve": "hocket.solvers",
+}
+_NOUNS = {
+    "Cluster": "hocket.cluster",
+    "Cost": "hocket.cost",
+    "Graph": "hocket.graph",
+    "HocketError": "hocket.errors",
+    "Model": "hocket.graph.model",
+    "Objective": "hocket.cost",
+    "Plan": "hocket.plan",
+    "Problem": "hocket.cost",
+    "Profile": "hocket.profile",
+    "Program": "hocket.program",
+    "Session": "hocket.runtime",
+    "Solution": "hocket.solvers",
+    "Task": "hocket.cost",
+    "Trace": "hocket.program",
+}
+__all__ = ["__version__", *sorted(_VERBS | _NOUNS)]
+
+
+def __getattr__(name: str) -> Any:
+    place = _VERBS.get(name) or _NOUNS.get(name)
+    if place is None:
+        raise AttributeError(f"module 'hocket' has no attribute {name!r}")
+    return getattr(import_module(place), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *globals()])

@@ -44,8 +44,20 @@ class Cluster(Noun, frozen=True, tag="hocket.cluster/1", dict=True):
         repeated = first_repeated(medium.name for medium in self.media)
         if repeated is not None:
             raise ClusterError(f"two media have the name {repeated!r}; rename one of them")
+        self._check_addresses()
         if self.source not in self.node:
             raise ClusterError(f"the source {self.source!r} is no node; {did_you_mean(self.source, self.node)}")
+
+    def _check_addresses(self) -> None:
+        # Port 0 is any free port, so many nodes may ask for it.
+        taken: dict[str, str] = {}
+        for node in self.nodes:
+            if not node.address.endswith(":0"):
+                other = taken.setdefault(node.address, node.name)
+                if other != node.name:
+                    raise ClusterError(
+                        f"nodes {other!r} and {node.name!r} have the same address {node.address!r}; change one of them"
+                    )
 
     def _check_links(self) -> None:
         media, seen = {medium.name for medium in self.media}, set[frozenset[str]]()

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from hocket.errors import UnitError
 from hocket.units import DIMENSIONS, parse, shown
 
-# Units in which a value is written if it fits them exactly in a few digits; the last one always fits.
+# Units in which a value is written, the first that takes it exactly and in few digits; the last one is SI.
 _WRITTEN: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "seconds": ("s", "ms", "us", "s"),
+    "seconds": ("s", "ms", "us", "ns", "s"),
     "bytes": ("GiB", "MiB", "GB", "MB", "KiB", "B"),
     "bytes_per_s": ("Gbit/s", "Mbit/s", "kbit/s", "B/s"),
     "flops_per_s": ("TFLOP/s", "GFLOP/s", "MFLOP/s", "FLOP/s"),
@@ -48,21 +48,22 @@ def write_text(text: str) -> str:
     return json.dumps(text)
 
 
-def write_quantity(value: float, dimension: str) -> str:
-    """A quantity in TOML, in the largest unit that keeps it exact and short.
+def write_quantity(value: float, dimension: str, written: tuple[str, ...] = ()) -> str:
+    """A quantity in TOML, in the first of the written units that keeps it exact and short.
 
     >>> write_quantity(5e6, "bytes_per_s"), write_quantity(0.003, "seconds")
     ('"40 Mbit/s"', '"3 ms"')
     """
-    units = DIMENSIONS[dimension]
-    for unit in _WRITTEN[dimension]:
+    units, written = DIMENSIONS[dimension], written or _WRITTEN[dimension]
+    for unit in written:
         text = f"{value / units[unit]:.6g} {unit}"
-        if "e" not in text and not text.startswith("0.0") and parse(text, dimension) == value:
+        small = "e" in text or (text.startswith("0.") and not dimension.startswith("usd"))
+        if not small and parse(text, dimension) == value:
             return f'"{text}"'
-    return f'"{float(value)!r} {_WRITTEN[dimension][-1]}"'
+    return f'"{float(value)!r} {written[-1]}"'
 
 
-def quantity(dimension: str, *, above_zero: bool = False) -> Kind:
+def quantity(dimension: str, *, above_zero: bool = False, written: tuple[str, ...] = ()) -> Kind:
     """A number with a unit."""
 
     def read(value: object) -> float:
@@ -71,7 +72,7 @@ def quantity(dimension: str, *, above_zero: bool = False) -> Kind:
             raise UnitError(f"{shown(value)} is not above 0; give a positive quantity or leave the key out")
         return number
 
-    return Kind(read, lambda value: write_quantity(value, dimension))
+    return Kind(read, lambda value: write_quantity(value, dimension, written))
 
 
 def number(least: float, most: float = math.inf) -> Kind:
@@ -169,7 +170,7 @@ NODE_KEYS: Mapping[str, Key] = MappingProxyType({
     "speed": Key("flops_per_s", quantity("flops_per_s", above_zero=True)),
     "cores": Key("cores", whole(1, 65536)),
     "memory": Key("memory_bytes", Kind(_read_bytes, _write_bytes)),
-    "memory_bandwidth": Key("memory_bytes_per_s", quantity("bytes_per_s", above_zero=True)),
+    "memory_bandwidth": Key("memory_bytes_per_s", quantity("bytes_per_s", above_zero=True, written=("GB/s", "MB/s", "B/s"))),
     "compute_power": Key("compute_w", _POWER),
     "idle_power": Key("idle_w", _POWER),
     "transmit_power": Key("transmit_w", _POWER),

@@ -12,7 +12,7 @@ from hocket.cost.queueing import wait_s
 from hocket.errors import InfeasibleError, PlanError
 from hocket.plan import Entry, Plan
 from hocket.plan.lower import lower
-from hocket.program import Program, Span, Trace
+from hocket.program import INPUT, Program, Span, Trace
 
 
 def evaluate(problem: Problem, plan: Plan, *, trace: bool = False) -> Cost:
@@ -46,11 +46,13 @@ def durations(problem: Problem, task: Task, program: Program) -> Durations:
     for transfer in program.transfers:
         ends = [task.profile.nodes.get(node) for node in (transfer.path[0], transfer.path[-1])]
         first, last = (entry.codecs.get(transfer.codec) if entry else None for entry in ends)
+        ratio = nominal_ratio(transfer.codec)
         if first:
             encode[transfer.id] = transfer.nbytes * first.encode_s_per_byte * slower
-            nbytes[transfer.id] = transfer.nbytes * first.ratio
-        else:
-            nbytes[transfer.id] = transfer.nbytes * nominal_ratio(transfer.codec)
+            ratio = first.ratio
+        if transfer.source == INPUT:
+            ratio = task.input_codecs.get(transfer.codec, ratio)  # known of this very input
+        nbytes[transfer.id] = transfer.nbytes * ratio
         if last:
             decode[transfer.id] = transfer.nbytes * last.decode_s_per_byte * slower
     return Durations(segments=segments, encode=encode, decode=decode, wire_bytes=nbytes)

@@ -61,7 +61,7 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
     cluster: Cluster
     objective: Objective = Objective()
     margin: NonNegative = 0.0
-    """Relative safety added to every predicted time."""
+    """Relative safety added to every predicted time of computing; links have the rates that the cluster states."""
     whole_model: bool = False
     """True where every node that takes part must hold the whole model (C6 as printed in the survey)."""
     queue: Literal["none", "mm1", "md1"] = "none"

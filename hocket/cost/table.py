@@ -40,8 +40,4 @@ class Table:
 
     def transfer_s(self, source: str, target: str, nbytes: float) -> float:
         """Seconds of a tensor from one node to another over the cheapest way; 0 on the same node."""
-        return (
-            0.0
-            if source == target
-            else self.problem.cluster.transfer_s(source, target, nbytes) * (1 + self.problem.margin)
-        )
+        return self.problem.cluster.transfer_s(source, target, nbytes)

@@ -59,7 +59,7 @@ def random_weight(model: "Model", name: str) -> np.ndarray:
         noise = np.abs(1 + 0.1 * noise) if index in (1, 4) else 0.1 * noise
     elif kind != "Gather":
         noise = 0.1 * noise
-    return noise.astype(dtype)
+    return np.asarray(noise, dtype)
 
 
 def fan_in(kind: str, shape: tuple[int, ...]) -> int:

@@ -150,6 +150,8 @@ class Tensor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     shape: Shape
     codec: Name
     meta: Numbers
+    parts: Annotated[int, msgspec.Meta(ge=1, le=MOST_BUFFERS)] = 1
+    """Number of buffers that hold it."""
 
 
 class Feed(Message, frozen=True, tag="feed"):

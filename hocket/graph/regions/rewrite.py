@@ -77,6 +77,9 @@ class _Writer:
         self.held: dict[str, list[tuple[Box, str]]] = {}
         self.names = set(block.shapes)
         self.domains = {""}
+        self.emitted: dict[str, int] = {}
+        """Nodes written for each operator."""
+        self.made: set[str] = set()
         for name, boxes in needs.inputs.items():
             self.held[name] = [(box, region_name(name, box, block.shapes[name])) for box in boxes]
             self.names.update(piece for _, piece in self.held[name])
@@ -157,8 +160,7 @@ class _Writer:
                 tail = shape[-1]
                 held, box = (with_axis(piece, len(piece) - 1, (0, tail)) for piece in (held, box))
             value = cut(at, value, held, box)
-        emitted = any(value in node.output for node in self.nodes)
-        if not emitted or value in renamed:
+        if value not in self.made or value in renamed:
             value = at.emit("Identity", value)
         renamed[value] = name
 
@@ -193,6 +195,10 @@ class _Emitter:
     @property
     def owner(self) -> bool:
         return self._contract is None or self._contract.owner
+
+    @property
+    def partial(self) -> bool:
+        return self._contract is not None
 
     def span(self, axis: str, size: int) -> Interval:
         return part_of(self._contract, axis, size)
@@ -237,12 +243,13 @@ class _Emitter:
         writer = self.writer
         domain, _, short = kind.rpartition(".")
         writer.domains.add(domain)
-        number = writer.fresh(f"{self.op.name}#")
-        names = [f"{number}.{position}" if position == pick or outputs == 1 else "" for position in range(outputs)]
-        node = onnx.helper.make_node(short, [*inputs], names, domain=domain, name=self._node_name(), **(attributes or {}))
+        made = writer.fresh(f"{self.op.name}.{kind}")
+        writer.made.add(made)
+        names = [made if position == pick else "" for position in range(outputs)]
+        given = {name: value for name, value in (attributes or {}).items() if value != []}
+        node = onnx.helper.make_node(short, [*inputs], names, domain=domain, name=self._node_name(), **given)
         writer.nodes.append(node)
-        writer.names.update(names)
-        return names[pick]
+        return made
 
     def _node_name(self) -> str:
         """The operator's name, with a number from the second node on."""

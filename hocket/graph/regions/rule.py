@@ -87,6 +87,10 @@ class Context(Protocol):
     def owner(self) -> bool:
         """Does this part add what must be added once (a bias)? True unless a contracted axis is split."""
 
+    @property
+    def partial(self) -> bool:
+        """Is a partial result of a contracted split wanted (even if this part covers the whole axis)?"""
+
     def span(self, axis: str, size: int) -> Interval:
         """The interval of a contracted axis that this part covers: all of it unless it is split."""
 

@@ -1,0 +1,38 @@
+"""The command line: parses, calls the verb of the same name, prints."""
+
+import sys
+
+import typer
+
+from hocket.cli import execution, parts, planning
+from hocket.errors import HocketError
+
+app = typer.Typer(
+    name="hocket",
+    help="Plan, run and measure one neural network divided over unequal devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (planning, execution, parts):
+    for command in module.COMMANDS:
+        app.command()(command)
+app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)(parts.node)
+
+
+def main() -> None:
+    """Run the command line; exit code 0 = done, 1 = the user's error in one sentence, 2 = wrong usage."""
+    try:
+        app()
+    except HocketError as error:
+        print(f"hocket: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing left to say.
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("hocket: stopped", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,101 @@
+"""Commands that run something on nodes."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from hocket import view
+from hocket.cli.common import (
+    ClusterArgument,
+    Json,
+    ModelArgument,
+    PlanArgument,
+    Shapes,
+    parse_shapes,
+    print_json,
+    progress_bar,
+    read_model,
+    read_solution,
+)
+from hocket.cluster import load_cluster
+from hocket.control.demo import demo as run_demo
+from hocket.control.inputs import read_inputs
+from hocket.control.measure import measure as measure_model
+from hocket.control.run import load_for
+from hocket.control.run import run as run_solution
+
+
+def measure(
+    model: ModelArgument,
+    cluster: ClusterArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Write the profile here.")],
+    shape: Shapes = None,
+    repeats: Annotated[int, typer.Option(help="Calls that the medians are taken of.")] = 15,
+    json: Json = False,
+) -> None:
+    """Measure every operator of a model on every node of a cluster."""
+    with progress_bar(quiet=json) as tell:
+        profile = measure_model(read_model(model, parse_shapes(shape)), load_cluster(cluster), repeats=repeats, progress=tell)
+    profile.save(output)
+    rows = [
+        {"node": entry.node, "total_s": sum(entry.seconds.values()), "call_s": entry.call_s, "scale": entry.kernel_scale}
+        for entry in profile.entries
+    ]
+    if json:
+        print_json({"profile": str(output), "nodes": rows})
+    else:
+        view.print_table(f"{profile.graph}: seconds of the whole model", rows)
+
+
+def run(
+    plan: PlanArgument,
+    input: Annotated[Path | None, typer.Option(help=".npy or .npz with the inputs, or a picture.")] = None,  # noqa: A002
+    requests: Annotated[int, typer.Option(help="How many requests are measured.")] = 20,
+    timeout: Annotated[float, typer.Option(help="Most seconds that an answer may take.")] = 30.0,
+    trace: Annotated[Path | None, typer.Option(help="Write the measured trace here.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder with CURVE keys, for nodes on other machines.")] = None,
+    plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
+    problem: Annotated[Path | None, typer.Option(help="The problem, where PLAN is a plan alone.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a plan on its nodes: predicted beside measured, distributed beside whole."""
+    solution = read_solution(plan, problem)
+    with progress_bar(quiet=json) as tell:
+        model = load_for(solution)
+        inputs: dict[str, np.ndarray] | None = read_inputs(model.graph, input) if input else None
+        report = run_solution(
+            solution,
+            model=model,
+            inputs=inputs,
+            requests=requests,
+            timeout_s=timeout,
+            trace=trace is not None,
+            progress=tell,
+            keys=keys,
+            plaintext=plaintext,
+        )
+    if trace and report.trace:
+        report.trace.save(trace)
+    report = report.replace(trace=None)
+    if json:
+        print_json(report)
+    else:
+        view.print_report(report)
+
+
+def demo(
+    requests: Annotated[int, typer.Option(help="How many requests each plan is measured with.")] = 5,
+    json: Json = False,
+) -> None:
+    """MobileNetV2 looks at a cat over a phone, an edge box and a cloud server."""
+    with progress_bar(quiet=json) as tell:
+        result: dict[str, Any] = run_demo(requests=requests, progress=tell)
+    if json:
+        print_json(result)
+    else:
+        view.print_demo(result)
+
+
+COMMANDS = (measure, run, demo)

@@ -1,0 +1,275 @@
+"""One program on one node: the dataflow machine.
+
+Everything here runs on the node's event loop, except the work of the jobs that it gives to the compute lane. Nothing
+waits: what arrives is put into a mailbox, what is ready goes to the lane, what is computed goes on its way.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hocket.errors import FormatError, HocketError
+from hocket.program import INPUT, Program, Transfer
+from hocket.runtime import wire
+from hocket.runtime.emulation import Ledger
+from hocket.runtime.executable import Executable
+from hocket.runtime.lane import Job, Lane, Result
+from hocket.runtime.mailbox import Fire, Mailboxes
+from hocket.runtime.pacer import Pacer
+from hocket.runtime.routes import Routes
+from hocket.runtime.tensors import describe, expect, restore
+
+_MOST_SPANS = 500_000
+Row = tuple[str, str, int, str, str, float, float, int]
+Send = Callable[[str, wire.Message, Sequence[wire.Frame]], None]
+
+
+class Deployment:
+    """A program's segments, mailboxes and routes on this node.
+
+    Args:
+        name: the program's id.
+        program: what to run.
+        node: which of its nodes this is.
+        owner: the peer (a session) that gets outputs and failures.
+        lane: where to compute.
+        send: queues a message for a peer.
+        ledger: of emulated links; None = the links are real.
+    """
+
+    def __init__(
+        self, name: str, program: Program, node: str, owner: str, lane: Lane, send: Send, ledger: Ledger | None
+    ) -> None:
+        self.name, self.program, self.node, self.owner = name, program, node, owner
+        self.counts: Counter[str] = Counter(late=0, repeated=0)
+        self.ledger = ledger
+        self._routes, self._mailboxes = Routes(program, node), Mailboxes(program, node)
+        self._lane, self._send = lane, send
+        self._pacer = Pacer(self._routes.site.slowdown, threads=self._routes.site.threads)
+        self._executables: dict[str, Executable] = {}
+        self._seen: dict[int, set[tuple[int, int]]] = {}
+        self._spans: deque[Row] = deque(maxlen=_MOST_SPANS)
+        self._low = 0
+
+    @property
+    def site_routes(self) -> Routes:
+        """The wiring at this node."""
+        return self._routes
+
+    def install(self, executables: dict[str, Executable]) -> None:
+        """Give it what its segments compute."""
+        self._executables = executables
+
+    # ------------------------------------------------------------ what comes in
+
+    def feed(self, message: wire.Feed, buffers: Sequence[wire.Frame]) -> None:
+        """The inputs of a request enter here."""
+        now_s = time.monotonic()
+        if set(message.names) != self._routes.inputs.keys() or len(message.names) != len(message.tensors):
+            raise FormatError(f"a feed brings {list(message.names)} where {sorted(self._routes.inputs)} enter; bring those")
+        arrays = {}
+        place = 0
+        for name, tensor in zip(message.names, message.tensors, strict=True):
+            info = self._routes.tensors[name]
+            expect(tensor, info.dtype, info.shape, "raw")
+            arrays[name] = restore(tensor, buffers[place : place + tensor.parts])
+            place += tensor.parts
+        if not self._admit(message.request, message.low, (-1, 0)):
+            return
+        for name, array in arrays.items():
+            self._deliver(message.request, INPUT, name, array)
+        self._send(self.owner, wire.Fed(self.name, message.request, now_s), ())
+
+    def arrive(self, message: wire.Data, buffers: Sequence[wire.Frame]) -> None:
+        """A transfer, or a hop of one, ends here."""
+        transfer = self._transfer(message)
+        if message.tensor is not None:
+            info = self._routes.tensors[transfer.tensor]
+            expect(message.tensor, info.dtype, self._routes.shape(transfer), transfer.codec)
+        if not self._admit(message.request, message.low, (message.transfer, message.hop)):
+            return
+        nbytes = sum(len(buffer) for buffer in buffers)
+        sender, request = transfer.path[message.hop], message.request
+        self._note("transfer", transfer.id, request, sender, self.node, message.start_s, time.monotonic(), nbytes)
+        if message.hop + 2 < len(transfer.path):
+            self._launch(message.transfer, message.hop + 1, request, message.tensor, buffers)
+        elif message.tensor is None:
+            self._deliver(request, transfer.id, transfer.tensor, None)
+        elif transfer.codec == "raw":
+            self._deliver(request, transfer.id, transfer.tensor, restore(message.tensor, buffers))
+        else:
+            self._decode(transfer, request, message.tensor, buffers)
+
+    def expire(self, now_s: float) -> None:
+        """Fire what waits for a deadline that has passed."""
+        for fire in self._mailboxes.expire(now_s):
+            self._fire(fire)
+
+    def next_deadline_s(self) -> float:
+        """When `expire` should be called."""
+        return self._mailboxes.next_deadline_s()
+
+    def drop_below(self, low: int) -> None:
+        """All requests below have ended."""
+        if low <= self._low:
+            return
+        self._low = low
+        self._mailboxes.drop_below(low)
+        for request in [request for request in self._seen if request < low]:
+            del self._seen[request]
+
+    # ------------------------------------------------------------ what is asked
+
+    def take_spans(self, most: int) -> list[Row]:
+        """Remove and return the oldest spans."""
+        return [self._spans.popleft() for _ in range(min(most, len(self._spans)))]
+
+    def counters(self) -> dict[str, int]:
+        """What was dropped, and what is held."""
+        total = self.counts + self._mailboxes.counts
+        return {**{name: total[name] for name in ("late", "repeated")}, "pending": self._mailboxes.pending()}
+
+    def wire_to(self, target: str, nbytes: int) -> tuple[float, float]:
+        """Take the wire to a neighbour now: when it starts, and when an emulated one delivers (0 = real)."""
+        now_s = time.monotonic()
+        known = self._routes.wires.get(target)
+        if self.ledger is None or known is None:
+            return now_s, 0.0
+        return self.ledger.reserve(known[0], known[1], nbytes, now_s)
+
+    # ------------------------------------------------------------ inside
+
+    def _transfer(self, message: wire.Data) -> Transfer:
+        if message.transfer >= len(self.program.transfers):
+            raise FormatError(f"there is no transfer {message.transfer}; the program has {len(self.program.transfers)}")
+        transfer = self.program.transfers[message.transfer]
+        if message.hop + 1 >= len(transfer.path) or transfer.path[message.hop + 1] != self.node:
+            raise FormatError(f"hop {message.hop} of transfer {transfer.id!r} does not end at {self.node!r}; route it right")
+        return transfer
+
+    def _admit(self, request: int, low: int, what: tuple[int, int]) -> bool:
+        """Whether this is the first of its kind of a request under way."""
+        if low > request or request - low >= self.program.window:
+            raise FormatError(f"request {request} is outside of the window of {self.program.window} from {low}; wait")
+        self.drop_below(low)
+        if request < self._low:
+            self.counts["late"] += 1
+            return False
+        if request - self._low >= self.program.window:
+            raise FormatError(f"request {request} is outside of the window of {self.program.window}; wait")
+        seen = self._seen.setdefault(request, set())
+        if what in seen:
+            self.counts["repeated"] += 1
+            return False
+        seen.add(what)
+        return True
+
+    def _deliver(self, request: int, source: str, tensor: str, array: np.ndarray | None) -> None:
+        """Something is there at this node: pass it to all who want it."""
+        for binding in self._routes.outputs.get((source, tensor), ()):
+            self._answer(binding, request, array)
+        for index, transfer in self._routes.transfers.get((source, tensor), ()):
+            self._ship(index, transfer, request, array)
+        for fire in self._mailboxes.put(request, source, tensor, array, time.monotonic()):
+            self._fire(fire)
+
+    def _answer(self, binding: int, request: int, array: np.ndarray | None) -> None:
+        now_s = time.monotonic()
+        described, buffers = describe(array) if array is not None else (None, [])
+        self._send(self.owner, wire.Output(self.name, binding, request, now_s, described), buffers)
+
+    def _fire(self, fire: Fire) -> None:
+        segment, inputs = fire.segment, fire.inputs
+        if inputs is None:
+            for tensor in segment.outputs:
+                self._deliver(fire.request, segment.id, tensor, None)
+            return
+        executable = self._executables[segment.id]
+        self._lane.submit(
+            Job(
+                (fire.request, segment.priority, segment.id),
+                segment.id,
+                lambda: executable.run(inputs),
+                lambda result: self._computed(fire, result),
+                self._pacer,
+                lambda: fire.request >= self._low,
+            )
+        )
+
+    def _computed(self, fire: Fire, result: Result) -> None:
+        segment, request = fire.segment, fire.request
+        if result.error:
+            self._fail(request, result.error)
+            return
+        self._note("compute", segment.id, request, self.node, "", result.start_s, result.stop_s, 0)
+        values: dict[str, np.ndarray] = result.value
+        is_open = segment.gate is None or bool(np.all(values[segment.gate]))
+        for tensor in segment.outputs:
+            passes = is_open or tensor == segment.gate
+            self._deliver(request, segment.id, tensor, values[tensor] if passes else None)
+
+    def _ship(self, index: int, transfer: Transfer, request: int, array: np.ndarray | None) -> None:
+        """Send a tensor, or its part, on its first hop."""
+        if array is None:
+            self._launch(index, 0, request, None, ())
+            return
+        part = self._routes.part(transfer)
+        array = array if part is None else array[part]
+        if array.shape != self._routes.shape(transfer) or array.dtype.name != self._routes.tensors[transfer.tensor].dtype:
+            self._fail(
+                request,
+                f"transfer {transfer.id!r} has {array.dtype.name} {list(array.shape)} to carry, and"
+                f" {self._routes.tensors[transfer.tensor].dtype} {list(self._routes.shape(transfer))} is declared;"
+                " correct the program's tensors",
+            )
+        elif transfer.codec == "raw" and array.flags.c_contiguous:
+            self._launch(index, 0, request, *describe(array))
+        else:
+            self._encode(index, transfer, request, array)
+
+    def _encode(self, index: int, transfer: Transfer, request: int, array: np.ndarray) -> None:
+        def done(result: Result) -> None:
+            if result.error:
+                self._fail(request, result.error)
+                return
+            self._note("encode", transfer.id, request, self.node, "", result.start_s, result.stop_s, array.nbytes)
+            self._launch(index, 0, request, *result.value)
+
+        key = (request, transfer.priority, transfer.id)
+        wanted: Callable[[], bool] = lambda: request >= self._low  # noqa: E731
+        self._lane.submit(Job(key, transfer.id, lambda: describe(array, transfer.codec), done, self._pacer, wanted))
+
+    def _decode(self, transfer: Transfer, request: int, tensor: wire.Tensor, buffers: Sequence[wire.Frame]) -> None:
+        def done(result: Result) -> None:
+            if result.error:
+                self._fail(request, result.error)
+                return
+            nbytes = int(result.value.nbytes)
+            self._note("decode", transfer.id, request, self.node, "", result.start_s, result.stop_s, nbytes)
+            self._deliver(request, transfer.id, transfer.tensor, result.value)
+
+        key = (request, transfer.priority, transfer.id)
+        wanted: Callable[[], bool] = lambda: request >= self._low  # noqa: E731
+        self._lane.submit(Job(key, transfer.id, lambda: restore(tensor, buffers), done, self._pacer, wanted))
+
+    def _launch(
+        self, index: int, hop: int, request: int, tensor: wire.Tensor | None, buffers: Sequence[wire.Frame]
+    ) -> None:
+        """Put something on the wire to the next node of its path."""
+        target = self.program.transfers[index].path[hop + 1]
+        try:
+            start_s, due_s = self.wire_to(target, sum(len(buffer) for buffer in buffers))
+        except HocketError as error:
+            self._fail(request, str(error))
+            return
+        self._send(target, wire.Data(self.name, index, hop, request, self._low, start_s, due_s, tensor), buffers)
+
+    def _fail(self, request: int, sentence: str) -> None:
+        self._send(self.owner, wire.Failed(self.name, request, f"node {self.node!r}: {sentence}"[:4000]), ())
+
+    def _note(
+        self, kind: str, what: str, request: int, node: str, target: str, start_s: float, stop_s: float, nbytes: int
+    ) -> None:
+        self._spans.append((kind, what, request, node, target, start_s, stop_s, nbytes))

@@ -1,0 +1,71 @@
+"""Where things go at one node: the program's wiring, looked up instead of searched."""
+
+from collections import defaultdict
+
+from hocket.errors import PlanError
+from hocket.program import INPUT, Binding, Program, Region, Resource, TensorInfo, Transfer, Wire
+from hocket.runtime.codecs import require
+from hocket.runtime.mailbox import source_regions
+
+
+class Routes:
+    """The part of a program's wiring that one node needs.
+
+    Raises:
+        PlanError: the program contradicts itself at this node.
+    """
+
+    def __init__(self, program: Program, node: str) -> None:
+        sites = {site.name: site for site in program.sites}
+        if node not in sites:
+            raise PlanError(f"the program has no node {node!r}; it has {', '.join(sorted(sites))}")
+        self.site = sites[node]
+        self.tensors: dict[str, TensorInfo] = {tensor.name: tensor for tensor in program.tensors}
+        self.regions = source_regions(program)
+        self.inputs: dict[str, Binding] = {b.tensor: b for b in program.inputs if b.node == node}
+        self.transfers: dict[tuple[str, str], list[tuple[int, Transfer]]] = defaultdict(list)
+        self.outputs: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, transfer in enumerate(program.transfers):
+            if node in transfer.path:
+                self._check(transfer)
+            if transfer.path[0] == node and (transfer.source != INPUT or transfer.tensor in self.inputs):
+                self.transfers[transfer.source, transfer.tensor].append((index, transfer))
+        for leaving in self.transfers.values():
+            leaving.sort(key=lambda entry: (entry[1].priority, entry[1].id))
+        for index, binding in enumerate(program.outputs):
+            if binding.node == node:
+                self._known(binding.tensor)
+                self.outputs[binding.source, binding.tensor].append(index)
+        for tensor in self.inputs:
+            self._known(tensor)
+        resources = {resource.name: resource for resource in program.resources}
+        self.wires: dict[str, tuple[Wire, tuple[Resource, ...]]] = {
+            wire.target: (wire, tuple(resources[name] for name in wire.resources))
+            for wire in program.wires
+            if wire.source == node
+        }
+        self.next_nodes = sorted(
+            {b for transfer in program.transfers for a, b in zip(transfer.path, transfer.path[1:], strict=False) if a == node}
+        )
+
+    def shape(self, transfer: Transfer) -> tuple[int, ...]:
+        """Shape of what a transfer carries."""
+        if transfer.region is not None:
+            return tuple(stop - start for start, stop in transfer.region)
+        return self.tensors[transfer.tensor].shape
+
+    def part(self, transfer: Transfer) -> tuple[slice, ...] | None:
+        """What to cut out of the source's array; None = all of it."""
+        held: Region | None = self.regions.get((transfer.source, transfer.tensor))
+        if transfer.region is None or transfer.region == held:
+            return None
+        bases = [start for start, _ in held] if held is not None else [0] * len(transfer.region)
+        return tuple(slice(a - base, b - base) for (a, b), base in zip(transfer.region, bases, strict=True))
+
+    def _check(self, transfer: Transfer) -> None:
+        self._known(transfer.tensor)
+        require(transfer.codec)
+
+    def _known(self, tensor: str) -> None:
+        if tensor not in self.tensors:
+            raise PlanError(f"tensor {tensor!r} has no type and shape; list it in the program's tensors")
