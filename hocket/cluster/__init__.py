@@ -18,7 +18,7 @@ from hocket.cluster.presets import DEVICES, LINKS, Preset, find_preset
 from hocket.cluster.synthetic import markov, random_walk
 from hocket.cluster.toml import load_cluster, read_cluster, read_toml
 from hocket.cluster.trace_files import read_trace, sabre_latency_s, write_csv
-from hocket.cluster.traces import RateTrace, seconds_to_send, seconds_to_send_over
+from hocket.cluster.traces import RateTrace, seconds_to_send, slowest
 from hocket.cluster.write import write_toml
 
 __all__ = [
@@ -52,8 +52,8 @@ __all__ = [
     "read_trace",
     "sabre_latency_s",
     "seconds_to_send",
-    "seconds_to_send_over",
     "signal_to_noise",
+    "slowest",
     "write_csv",
     "write_toml",
 ]

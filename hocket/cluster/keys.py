@@ -5,12 +5,12 @@ the key stands in the file is added by the caller.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from hocket.cluster.checks import MOST
 from hocket.errors import UnitError
 from hocket.units import DIMENSIONS, parse, shown
 
@@ -75,16 +75,21 @@ def quantity(dimension: str, *, above_zero: bool = False, written: tuple[str, ..
     return Kind(read, lambda value: write_quantity(value, dimension, written))
 
 
-def number(least: float, most: float = math.inf) -> Kind:
+def number(least: float, most: float) -> Kind:
     """A plain number."""
 
     def read(value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= min(most, 1e300):
+        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
             return float(value)
-        upper = f" and at most {most:g}" if most < math.inf else ""
-        raise UnitError(f"{shown(value)} is not a number of at least {least:g}{upper}; correct it")
+        raise UnitError(f"{shown(value)} is not a number from {least:g} to {most:g}; correct it")
 
     return Kind(read, lambda value: repr(float(value)))
+
+
+def _read_positive(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST:
+        return float(value)
+    raise UnitError(f"{shown(value)} is not a number above 0; correct it or leave the key out")
 
 
 def whole(least: int, most: int) -> Kind:
@@ -163,6 +168,7 @@ _WINDOW = _pair(_TIME, '["0 s", "60 s"]')
 WINDOWS = _list_of(_WINDOW, '[["0 s", "60 s"]]')
 PROBABILITY = number(0.0, 1.0)
 _POWER = quantity("watts")
+_MEMORY_RATE = quantity("bytes_per_s", above_zero=True, written=("GB/s", "MB/s", "B/s"))
 _PRICE = quantity("usd_per_s")
 
 NODE_KEYS: Mapping[str, Key] = MappingProxyType({
@@ -170,12 +176,12 @@ NODE_KEYS: Mapping[str, Key] = MappingProxyType({
     "speed": Key("flops_per_s", quantity("flops_per_s", above_zero=True)),
     "cores": Key("cores", whole(1, 65536)),
     "memory": Key("memory_bytes", Kind(_read_bytes, _write_bytes)),
-    "memory_bandwidth": Key("memory_bytes_per_s", quantity("bytes_per_s", above_zero=True, written=("GB/s", "MB/s", "B/s"))),
+    "memory_bandwidth": Key("memory_bytes_per_s", _MEMORY_RATE),
     "compute_power": Key("compute_w", _POWER),
     "idle_power": Key("idle_w", _POWER),
     "transmit_power": Key("transmit_w", _POWER),
     "receive_power": Key("receive_w", _POWER),
-    "kappa": Key("kappa", number(5e-324)),
+    "kappa": Key("kappa", Kind(_read_positive, lambda value: repr(float(value)))),
     "frequency": Key("frequency_hz", _pair(quantity("hertz", above_zero=True), '["0.6 GHz", "1.5 GHz"]')),
     "compute_price": Key("compute_price_per_s", _PRICE),
     "transmit_price": Key("transmit_price_per_s", _PRICE),

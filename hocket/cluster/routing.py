@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from hocket.cluster.traces import RateTrace, seconds_to_send_over
+from hocket.cluster.traces import RateTrace, seconds_to_send
 
 _MOST_REMEMBERED = 100_000
 _MOST_SEARCHES = 200  # a bound for one pair; real clusters need fewer than ten
@@ -26,13 +26,14 @@ class Hop(NamedTuple):
     latency_s: float
     seconds_per_byte: float
     """Of the slowest constant resource; 0 where there is none."""
-    traces: tuple[RateTrace, ...] = ()
+    trace: RateTrace | None = None
+    """The rate of the slowest resource over time, where one of them changes."""
 
     def seconds(self, nbytes: float) -> float:
         """Time of one message that starts at time 0."""
-        if not self.traces:
+        if self.trace is None:
             return self.latency_s + nbytes * self.seconds_per_byte
-        return self.latency_s + seconds_to_send_over(self.traces, 0.0, nbytes)
+        return self.latency_s + seconds_to_send(self.trace, 0.0, nbytes)
 
 
 class Route(NamedTuple):
@@ -57,7 +58,7 @@ class Router:
         self._out: dict[str, list[Hop]] = {}
         for hop in hops:
             self._out.setdefault(hop.source, []).append(hop)
-        self._changing = any(hop.traces for out in self._out.values() for hop in out)
+        self._changing = any(hop.trace is not None for out in self._out.values() for hop in out)
         self._envelopes: dict[tuple[str, str], _Envelope | None] = {}
         self._found: dict[tuple[str, str, float], tuple[float, Route] | None] = {}
 

@@ -77,13 +77,14 @@ def write_csv(trace: RateTrace) -> str:
 
 
 def read_columns(text: str, *, name: str = "the text") -> RateTrace:
-    """Read two columns without a header: seconds and Mbit/s.
+    """Read two columns without a header: seconds and Mbit/s. Of rows with the same time the last one counts.
 
     >>> read_columns("0.0\\t8.0\\n1.0\\t0.0\\n").steps
     ((0.0, 1000000.0), (1.0, 0.0))
     """
-    steps = [_row(name, number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return _trace(name, [(at_s, rate * 125_000.0) for at_s, rate in steps], None)
+    rows = [_row(name, number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    steps: dict[float, float] = {at_s: rate * 125_000.0 for at_s, rate in rows}
+    return _trace(name, list(steps.items()), None)
 
 
 def read_sabre(text: str, *, name: str = "the text") -> RateTrace:

@@ -1,10 +1,12 @@
 """Rates that change over time, and how long a number of bytes takes under one."""
 
+import heapq
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise
 
 from hocket.cluster.checks import MOST
 from hocket.errors import ClusterError
@@ -13,7 +15,7 @@ from hocket.nouns import Value
 Steps = tuple[tuple[float, float], ...]
 """(at_s, bytes_per_s) in rising time from 0; a rate holds until the next step."""
 _MOST_STEPS = 1_000_000
-_MOST_IDLE_CHANGES = 100_000  # several traces that let nothing pass together for so long never will
+_MOST_MERGED = 20_000
 
 
 class RateTrace(Value, frozen=True, dict=True):
@@ -45,8 +47,6 @@ class RateTrace(Value, frozen=True, dict=True):
                 f"a trace ends after its last step at {self.steps[-1][0]!r} s, got the length {self.length_s!r} s;"
                 " lengthen it"
             )
-        if all(rate == 0 for _, rate in self.steps):
-            raise ClusterError("a trace lets some bytes pass, and every rate of this one is 0; correct its rates")
 
     @cached_property
     def times_s(self) -> tuple[float, ...]:
@@ -105,6 +105,8 @@ def seconds_to_send(trace: RateTrace, start_s: float, nbytes: float) -> float:
     at_s, rate = trace.steps[position]
     target = trace.sent_bytes[position] + rate * (phase_s - at_s) + nbytes
     cycles_s = 0.0
+    if trace._cycle_bytes == 0:
+        return math.inf
     if trace.length_s is not None and target > trace._cycle_bytes:
         cycles = math.ceil(target / trace._cycle_bytes) - 1
         target -= cycles * trace._cycle_bytes
@@ -116,37 +118,57 @@ def seconds_to_send(trace: RateTrace, start_s: float, nbytes: float) -> float:
     return max(cycles_s + at_s + (target - trace.sent_bytes[position]) / rate - phase_s, 0.0)
 
 
-def seconds_to_send_over(traces: Sequence[RateTrace], start_s: float, nbytes: float) -> float:
-    """How long `nbytes` take if at every moment the slowest of several traces sets the rate.
+def slowest(traces: Sequence[RateTrace]) -> RateTrace:
+    """The trace that at every moment has the least rate of several: what a transfer gets that holds them all.
 
-    >>> one, other = RateTrace(steps=((0.0, 100.0),)), RateTrace(steps=((0.0, 0.0), (1.0, 50.0)))
-    >>> seconds_to_send_over([one, other], 0.0, 100.0)
-    3.0
+    It is exact where all of them end, or where they repeat with a common period. Otherwise it is exact for
+    20,000 steps and goes on with the mean rate of those.
+
+    >>> slowest([constant(3.0), RateTrace(steps=((0.0, 1.0), (2.0, 5.0)))]).steps
+    ((0.0, 1.0), (2.0, 3.0))
     """
-    if len(traces) == 1:
-        return seconds_to_send(traces[0], start_s, nbytes)
-    now_s, left, idle = start_s, float(nbytes), 0
-    while left > 0:
-        rate = min(trace.rate_at(now_s) for trace in traces)
-        change_s = min(trace.next_change_s(now_s) for trace in traces)
-        if rate > 0 and now_s + left / rate <= change_s:
-            return now_s + left / rate - start_s
-        idle = 0 if rate > 0 else idle + 1
-        if math.isinf(change_s) or idle > _MOST_IDLE_CHANGES:
-            return math.inf
-        left -= rate * (change_s - now_s)
-        now_s = change_s
-    return now_s - start_s
+    changing = [trace for trace in traces if len(trace.steps) > 1]
+    constants = [constant(trace.steps[0][1]) for trace in traces if len(trace.steps) == 1]
+    if constants:
+        changing.append(min(constants, key=lambda trace: trace.steps[0][1]))
+    return changing[0] if len(changing) == 1 else _merged(changing)
+
+
+def _merged(traces: Sequence[RateTrace]) -> RateTrace:
+    length_s, steps, rates = _common_length_s(traces), dict[float, float](), [math.inf] * len(traces)
+    for at_s, position, rate in heapq.merge(*(_events(trace, position) for position, trace in enumerate(traces))):
+        if length_s is not None and at_s >= length_s:
+            return RateTrace(steps=tuple(steps.items()), length_s=length_s)
+        if len(steps) >= _MOST_MERGED and at_s not in steps:
+            unrolled = RateTrace(steps=tuple(steps.items()), length_s=at_s)
+            return RateTrace(steps=(*unrolled.steps, (at_s, unrolled.mean_bytes_per_s)))
+        rates[position] = rate
+        if math.inf not in rates:
+            steps[at_s] = min(rates)
+    return RateTrace(steps=tuple(steps.items()))
+
+
+def _events(trace: RateTrace, position: int) -> Iterator[tuple[float, int, float]]:
+    for cycle in count() if trace.length_s is not None else range(1):
+        for at_s, rate in trace.steps:
+            yield cycle * (trace.length_s or 0.0) + at_s, position, rate
+
+
+def _common_length_s(traces: Sequence[RateTrace]) -> float | None:
+    """The least time after which all traces start again together, if that is soon; a constant one always does."""
+    changing = [trace for trace in traces if len(trace.steps) > 1]
+    ends = [Fraction(trace.length_s) for trace in changing if trace.length_s is not None]
+    if not ends or len(ends) < len(changing):
+        return None
+    denominator = math.lcm(*(end.denominator for end in ends))
+    common = Fraction(math.lcm(*(int(end * denominator) for end in ends)), denominator)
+    steps = sum(len(trace.steps) * (common / end) for trace, end in zip(changing, ends, strict=True))
+    return float(common) if steps <= _MOST_MERGED else None
 
 
 def constant(bytes_per_s: float) -> RateTrace:
     """A rate that does not change, as a trace."""
     return RateTrace(steps=((0.0, bytes_per_s),))
-
-
-def capped(trace: RateTrace, bytes_per_s: float) -> RateTrace:
-    """A trace that never goes beyond a rate."""
-    return trace.replace(steps=tuple((at_s, min(rate, bytes_per_s)) for at_s, rate in trace.steps))
 
 
 def within(trace: RateTrace, windows: Sequence[tuple[float, float]]) -> RateTrace:

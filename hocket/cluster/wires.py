@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hocket.cluster.link import Direction, Link, Medium
 from hocket.cluster.node import MOST_SLOWDOWN, Node
 from hocket.cluster.routing import Hop
-from hocket.cluster.traces import RateTrace, capped, constant, within
+from hocket.cluster.traces import RateTrace, constant, slowest, within
 from hocket.program import Resource, Site, Wire
 
 
@@ -104,6 +104,8 @@ def _hop(wire: Wire, held: Sequence[Resource]) -> Hop:
     traces = [RateTrace(steps=resource.trace, length_s=resource.trace_s) for resource in held if resource.trace]
     rates = [resource.bytes_per_s for resource in held if not resource.trace and resource.bytes_per_s is not None]
     least = min(rates, default=math.inf)
-    if traces and least < math.inf:
-        traces[0] = capped(traces[0], least)
-    return Hop(wire.source, wire.target, wire.latency_s, 1 / least, tuple(traces))
+    if not traces:
+        return Hop(wire.source, wire.target, wire.latency_s, 1 / least)
+    if least < math.inf:
+        traces.append(constant(least))
+    return Hop(wire.source, wire.target, wire.latency_s, 0.0, slowest(traces))

@@ -9,8 +9,7 @@ import numpy as np
 from hocket.control.sessions import open_session_for
 from hocket.cost import evaluate
 from hocket.errors import PlanError
-from hocket.graph.execute import checked_inputs, random_inputs
-from hocket.graph.execute import open_session as open_whole
+from hocket.graph.execute import Runner, checked_inputs, random_inputs
 from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
 from hocket.nouns import Noun, Value
@@ -111,7 +110,7 @@ def run(
     progress("loading", 0, 1)
     model = model or load_for(solution)
     feeds = checked_inputs(model.graph, inputs) if inputs else random_inputs(model.graph)
-    expected = open_whole(model, whole(model)).run(list(model.graph.outputs), feeds)
+    expected = Runner(model, whole(model)).run(feeds)
     with open_session_for(solution, model, timeout_s=timeout_s, progress=progress, **options) as session:
         answers = []
         for done in range(requests):
@@ -124,7 +123,7 @@ def run(
         spans = session.trace() if trace else None
         program = session.program
     results = [answer.outputs for answer in (*answers, *streamed)]
-    absolute, relative = _errors(model.graph.outputs, expected, results)
+    absolute, relative = _errors(expected, results)
     cost = evaluate(solution.problem, solution.plan)
     median = float(np.median(latencies))
     sites = {site.name: site for site in program.sites}
@@ -144,11 +143,11 @@ def run(
 
 
 def _errors(
-    names: Sequence[str], expected: Sequence[np.ndarray], results: Sequence[Mapping[str, np.ndarray]]
+    expected: Mapping[str, np.ndarray], results: Sequence[Mapping[str, np.ndarray]]
 ) -> tuple[float, float]:
     """Largest absolute difference, and largest difference / largest magnitude, over all outputs and answers."""
     absolute = relative = 0.0
-    for name, whole_output in zip(names, expected, strict=True):
+    for name, whole_output in expected.items():
         reference = whole_output.astype(np.float64)
         size = float(np.abs(reference).max(initial=0.0)) or 1.0
         for result in results:

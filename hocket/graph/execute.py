@@ -12,17 +12,35 @@ from hocket.graph.model import Model
 from hocket.program import ABSENT
 
 
-def open_session(model: Model, proto: onnx.ModelProto, *, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Load a sub-graph of a model into ONNX Runtime, with its absent weights filled in."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    absent = [init.name for init in proto.graph.initializer if _is_absent(init)]
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(model.weight(name))) for name in absent]
-    options.add_external_initializers(absent, values)
-    return onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+class Runner:
+    """A sub-graph of a model in ONNX Runtime, its absent weights filled in.
+
+    Args:
+        model: gives the weights.
+        proto: what to compute.
+        threads: computing threads.
+    """
+
+    def __init__(self, model: Model, proto: onnx.ModelProto, *, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        absent = [init.name for init in proto.graph.initializer if _is_absent(init)]
+        # ONNX Runtime does not copy these: they must live as long as the session.
+        self._values = [
+            onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(model.weight(name))) for name in absent
+        ]
+        options.add_external_initializers(absent, self._values)
+        data = proto.SerializeToString()
+        self._session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
+        self._outputs = [value.name for value in proto.graph.output]
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Output name -> value."""
+        results = self._session.run(self._outputs, dict(inputs))
+        return dict(zip(self._outputs, results, strict=True))
 
 
 def _is_absent(init: onnx.TensorProto) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from hocket.graph.execute import open_session, random_inputs
+from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.model import Model
 from hocket.plan.build import subgraph
 
@@ -30,10 +30,8 @@ def calibrated(model: Model, *, seed: int = 0) -> Model:
     found: dict[str, np.ndarray] = {}
     for operator in model.graph.operators:
         proto = subgraph(model, [operator.name], operator.inputs, operator.outputs)
-        session = open_session(model, proto)
-        results = session.run(list(operator.outputs), {name: values[name] for name in operator.inputs})
-        values.update(zip(operator.outputs, results, strict=True))
-        scaled = _scaled(model, model.nodes[operator.name], results[0], found)
+        values |= Runner(model, proto).run({name: values[name] for name in operator.inputs})
+        scaled = _scaled(model, model.nodes[operator.name], values[operator.name], found)
         if scaled is not None:
             values[operator.name] = scaled
         for name in operator.inputs:

@@ -17,7 +17,7 @@ def placement(graph: Graph, entry: Entry) -> list[Place]:
     """
     places: list[Place | None] = [None] * len(graph.operators)
     for run in entry.where:
-        for position in _positions(graph, run.operators):
+        for position in positions(graph, run.operators):
             if places[position] is not None:
                 name = graph.operators[position].name
                 raise PlanError(f"C1: an operator runs once, and {name!r} is in two runs; take it out of one")
@@ -32,7 +32,12 @@ def placement(graph: Graph, entry: Entry) -> list[Place]:
     return done
 
 
-def _positions(graph: Graph, text: str) -> Sequence[int]:
+def positions(graph: Graph, text: str) -> Sequence[int]:
+    """The operators that a run names, rising: one, `first..last`, or all of a module.
+
+    Raises:
+        PlanError: it names nothing (C1).
+    """
     if text in graph.index:
         return (graph.index[text],)
     first, dots, last = text.partition("..")

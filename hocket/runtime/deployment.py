@@ -54,7 +54,7 @@ class Deployment:
         self._low = 0
 
     @property
-    def site_routes(self) -> Routes:
+    def routes(self) -> Routes:
         """The wiring at this node."""
         return self._routes
 

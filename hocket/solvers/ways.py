@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -29,7 +30,7 @@ class Way:
 
 
 class Ways:
-    """The ways of a cluster whose rates do not change; each is found once."""
+    """The ways of a cluster; each is found once. Rates that change over time count as no limit at all."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -38,7 +39,7 @@ class Ways:
         self._resources: dict[str, Resource] = {resource.name: resource for resource in resources}
         self._found: dict[tuple[str, ...], Way] = {}
 
-    @property
+    @cached_property
     def changing(self) -> str | None:
         """A resource whose rate changes over time; None if there is none."""
         return next((name for name, resource in self._resources.items() if resource.trace), None)
@@ -53,7 +54,7 @@ class Ways:
             for position in (start, stop - 1):
                 if position not in paths:
                     paths[position] = self._cluster.path(source, target, float(sizes[position]))
-            if paths[start] == paths[stop - 1]:
+            if paths[start] == paths[stop - 1] and (self.changing is None or stop - start == 1):
                 yield slice(start, stop), self._way(paths[start])
             else:
                 middle = (start + stop) // 2

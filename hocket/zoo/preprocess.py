@@ -14,8 +14,8 @@ RESIZED = 256
 SIDE = 224
 
 
-def imagenet_input(path: str | Path) -> npt.NDArray[np.float32]:
-    """The picture as 1 x 3 x 224 x 224: shorter side to 256 pixels, centre crop, ImageNet's mean and deviation.
+def imagenet_pixels(path: str | Path) -> npt.NDArray[np.uint8]:
+    """The picture as 1 x 224 x 224 x 3 bytes: shorter side to 256 pixels, centre crop.
 
     Raises:
         MissingError: Pillow is not installed.
@@ -25,9 +25,19 @@ def imagenet_input(path: str | Path) -> npt.NDArray[np.float32]:
     width, height = (RESIZED * length // min(image.size) for length in image.size)
     left, top = round((width - SIDE) / 2), round((height - SIDE) / 2)
     image = image.resize((width, height), resample=_pillow().Resampling.BILINEAR)
-    pixels = np.asarray(image.crop((left, top, left + SIDE, top + SIDE)), dtype=np.float32) / np.float32(255)
+    return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)), dtype=np.uint8)[None]
+
+
+def imagenet_input(path: str | Path) -> npt.NDArray[np.float32]:
+    """The picture as 1 x 3 x 224 x 224 floats: `imagenet_pixels` with ImageNet's mean and deviation taken out.
+
+    Raises:
+        MissingError: Pillow is not installed.
+        FormatError: the file is not a picture that Pillow can read.
+    """
+    pixels = imagenet_pixels(path).astype(np.float32) / np.float32(255)
     normal = (pixels - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    return np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
+    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
 
 
 def top_classes(logits: npt.NDArray[np.float32], count: int = 5) -> list[tuple[int, float]]:

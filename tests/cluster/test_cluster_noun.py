@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (messages stand whole)
 """The cluster and its parts: what they refuse, and what they answer."""
 
 import re

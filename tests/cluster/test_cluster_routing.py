@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from hocket.cluster import Cluster, Direction, Link, Medium, Node, RateTrace, seconds_to_send_over
+from hocket.cluster import Cluster, Direction, Link, Medium, Node, RateTrace, seconds_to_send, slowest
 
 SIZES = (0.0, 1.0, 37.0, 1e3, 1.5e4, 1e6, 1e9)
 
@@ -19,7 +19,7 @@ def random_cluster(random: random.Random, *, changing: bool) -> Cluster:
 
     def direction() -> Direction:
         if changing and random.random() < 0.3:
-            steps = tuple((float(at), random.choice([0.0, 1e2, 1e4])) for at in range(3)) + ((3.0, 1e3),)
+            steps = (*((float(at), random.choice([0.0, 1e2, 1e4])) for at in range(3)), (3.0, 1e3))
             return Direction(trace=RateTrace(steps=steps, length_s=random.choice([None, 5.0])))
         return Direction(bytes_per_s=random.choice([None, 10.0 ** random.uniform(1, 6)]))
 
@@ -62,7 +62,7 @@ def seconds(cluster: Cluster, path: tuple[str, ...], nbytes: float) -> float:
             for r in (held[name] for name in wire.resources)
             if r.trace or r.bytes_per_s is not None
         ]
-        total += wire.latency_s + (seconds_to_send_over(rates, 0.0, nbytes) if rates else 0.0)
+        total += wire.latency_s + (seconds_to_send(slowest(rates), 0.0, nbytes) if rates else 0.0)
     return total
 
 

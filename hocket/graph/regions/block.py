@@ -161,7 +161,7 @@ def _looked_into(shape: Shape, dtype: str) -> bool:
 def _numpy_name(data_type: int) -> str:
     if data_type == onnx.TensorProto.STRING:
         return "string"
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type)).name
+    return str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type)).name)
 
 
 def _infer(

@@ -153,8 +153,9 @@ def _transposed_windows(op: OperatorView) -> list[Window]:
             total = max((size[axis] - 1) * window.stride + extra[axis] + window.reach - result[axis], 0)
             small, large = total // 2, total - total // 2
             begin, end = (small, large) if auto == "SAME_UPPER" else (large, small)
-            window = window._replace(begin=begin, end=end)
-        found.append(window)
+            found.append(window._replace(begin=begin, end=end))
+        else:
+            found.append(window)
     return found
 
 

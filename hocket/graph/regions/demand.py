@@ -194,7 +194,7 @@ def run_counted(op: OperatorView, output: int, box: Box, part: Contract | None) 
     if entry is not None:
         counter = Counter(op, output, part)
         try:
-            entry.rule(counter, box)
+            entry.run(counter, box)
         except UnsupportedError as error:
             if part is not None:
                 raise
@@ -212,9 +212,11 @@ def check_wanted(block: Block, name: str, boxes: Iterable[Box]) -> None:
         raise GraphError(f"a block gives tensors that it makes, and {name!r} is none of them; name one of its own")
     shape = block.shapes[name]
     for box in boxes:
-        fits = len(box) == len(shape) and all(0 <= lo and hi <= size for (lo, hi), size in zip(box, shape, strict=True))
+        fits = len(box) == len(shape) and all(lo >= 0 and hi <= size for (lo, hi), size in zip(box, shape, strict=True))
         if not fits and not is_empty(box):
-            raise GraphError(f"a box lies inside its tensor, and {box} does not fit {name!r} with shape {shape}; cut it")
+            raise GraphError(
+                f"a box lies inside its tensor, and {box} does not fit {name!r} with shape {shape}; cut it"
+            )
 
 
 def contractions(op: OperatorView) -> tuple[Contraction, ...]:

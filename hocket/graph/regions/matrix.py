@@ -64,7 +64,9 @@ def _letters(op: OperatorView) -> tuple[list[str], str]:
     left, arrow, result = equation.partition("->")
     terms = left.split(",")
     if not arrow or "." in equation or any(len(set(term)) < len(term) for term in (*terms, result)):
-        raise UnsupportedError(f"einsum {equation!r} of {op.name!r} has no rule; write its result, without ... or diagonals")
+        raise UnsupportedError(
+            f"einsum {equation!r} of {op.name!r} has no rule; write its result, without ... or diagonals"
+        )
     return terms, result
 
 
@@ -125,4 +127,3 @@ def block_matmul_contractions(op: OperatorView) -> tuple[Contraction, ...]:
     bits, block = int(op.attributes.get("bits", 4)), int(op.attributes["block_size"])
     packed = max(8 // bits, 1) if op.has(3) else 1
     return (Contraction(axis="k", size=int(op.attributes["K"]), granule=block * packed),)
-

@@ -75,7 +75,9 @@ def arg_reduction(at: Context, box: Box) -> str:
     op = at.op
     axis = op.axis(0, len(op.shapes[0]))
     all_of_it = (0, op.shapes[0][axis])
-    read = with_axis(box, axis, all_of_it) if op.attributes.get("keepdims", 1) else (*box[:axis], all_of_it, *box[axis:])
+    read = (
+        with_axis(box, axis, all_of_it) if op.attributes.get("keepdims", 1) else (*box[:axis], all_of_it, *box[axis:])
+    )
     return at.emit(op.kind, at.get(0, read), attributes=op.attributes, flops=volume(read))
 
 

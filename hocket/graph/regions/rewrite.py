@@ -8,9 +8,9 @@ import onnx
 
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block, value_info
-from hocket.graph.regions.box import Box, Interval, contains, extent, region_name, whole, with_axis
+from hocket.graph.regions.box import Box, Interval, contains, extent, region_name, with_axis
 from hocket.graph.regions.demand import Contract, Demand, contraction_of, demand, part_of, run_counted
-from hocket.graph.regions.rule import Context, OperatorView
+from hocket.graph.regions.rule import OperatorView
 from hocket.graph.regions.steps import computed_whole, cut
 from hocket.graph.regions.table import RULES
 from hocket.nouns import Value
@@ -28,8 +28,7 @@ class Piece(Value, frozen=True):
     def slices(self, weight: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
         """The data of every absent initializer, as views of whole weights."""
         return {
-            name: weight(source)[tuple(slice(lo, hi) for lo, hi in box)]
-            for name, (source, box) in self.weights.items()
+            name: weight(source)[tuple(slice(lo, hi) for lo, hi in box)] for name, (source, box) in self.weights.items()
         }
 
     def filled(self, weight: Callable[[str], np.ndarray]) -> onnx.ModelProto:
@@ -91,7 +90,7 @@ class _Writer:
         """Run one rule."""
         _, refusal = run_counted(op, output, box, part)
         at = _Emitter(self, op, output, part)
-        name = computed_whole(at, box) if refusal else RULES[op.kind].rule(at, box)
+        name = computed_whole(at, box) if refusal else RULES[op.kind].run(at, box)
         self.held.setdefault(op.outputs[output], []).append((box, name))
 
     def fresh(self, base: str) -> str:
@@ -129,7 +128,8 @@ class _Writer:
     def finish(self, contract: Contract | None) -> Piece:
         """Name the results and put the model together."""
         block, needs = self.block, self.needs
-        outputs, renamed = [], {}
+        outputs = []
+        renamed: dict[str, str] = {}
         for tensor, boxes in needs.wanted.items():
             for box in boxes:
                 name, shape = region_name(tensor, box, block.shapes[tensor]), extent(box)

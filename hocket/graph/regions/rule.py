@@ -149,3 +149,9 @@ class Entry(Value, frozen=True):
     rule: Rule
     contractions: Callable[[OperatorView], tuple[Contraction, ...]] | None = None
     """The axes over which partial results can be combined."""
+    partial: Rule | None = None
+    """What writes a partial result, where `rule` does not do that too."""
+
+    def run(self, at: Context, box: Box) -> str:
+        """Run the rule that is meant."""
+        return (self.partial if at.partial and self.partial else self.rule)(at, box)

@@ -94,12 +94,11 @@ def pad(at: Context, box: Box) -> str:
     touched = [axis for axis, (lo, hi) in enumerate(moved) if lo < 0 or hi > shape[axis]]
     for axis in touched:
         read = with_axis(read, axis, (0, shape[axis]))
-    pads = [
-        [side[axis] if axis in touched else 0 for axis in range(len(shape))]
-        for side in (before, after)
-    ]
+    pads = [[side[axis] if axis in touched else 0 for axis in range(len(shape))] for side in (before, after)]
     value = _emit_pad(at, at.get(0, read), *pads)
-    held = tuple((-pads[0][axis], shape[axis] + pads[1][axis]) if axis in touched else moved[axis] for axis in range(len(shape)))
+    held = tuple(
+        (-pads[0][axis], shape[axis] + pads[1][axis]) if axis in touched else moved[axis] for axis in range(len(shape))
+    )
     return cut(at, value, held, moved)
 
 

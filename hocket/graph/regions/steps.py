@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import onnx
 
 from hocket.graph.regions.box import Box, Interval, extent, relative, volume, whole, with_axis
 from hocket.graph.regions.rule import Context, UnsupportedError
@@ -15,9 +16,7 @@ def cut(at: Context, value: str, held: Box, wanted: Box) -> str:
     inside = relative(wanted, held)
     axes = [axis for axis, lengths in enumerate(zip(held, wanted, strict=True)) if lengths[0] != lengths[1]]
     starts, ends = (np.array([inside[axis][side] for axis in axes], np.int64) for side in (0, 1))
-    return at.emit(
-        "Slice", value, at.constant(starts), at.constant(ends), at.constant(np.array(axes, np.int64))
-    )
+    return at.emit("Slice", value, at.constant(starts), at.constant(ends), at.constant(np.array(axes, np.int64)))
 
 
 def join(at: Context, values: Sequence[str], axis: int) -> str:
@@ -44,6 +43,10 @@ def copied(at: Context) -> list[str]:
 def computed_whole(at: Context, box: Box) -> str:
     """All inputs whole, computed as it is, then cut: right for any operator, and no use for splitting it."""
     op = at.op
+    if any(isinstance(value, onnx.GraphProto) for value in op.attributes.values()):
+        raise UnsupportedError(
+            f"operators with bodies cannot be in a split block, and {op.name!r} has one; leave it out"
+        )
     shape = op.output_shapes[at.output]
     value = at.emit(
         op.kind,

@@ -1,0 +1,37 @@
+"""The one slicing rule: what a part of a block's results needs, what it costs, and the model that computes it."""
+
+from hocket.graph.regions.block import Block, block_of, make_block
+from hocket.graph.regions.box import Box, Interval, extent, intersect, merge, missing, region_name, volume, whole
+from hocket.graph.regions.combine import combine
+from hocket.graph.regions.cuts import contract_parts, granule, part_boxes
+from hocket.graph.regions.demand import Contract, Demand, Work, contractions, demand
+from hocket.graph.regions.rewrite import Piece, rewrite
+from hocket.graph.regions.rule import Contraction, UnsupportedError
+
+__all__ = [
+    "Block",
+    "Box",
+    "Contract",
+    "Contraction",
+    "Demand",
+    "Interval",
+    "Piece",
+    "UnsupportedError",
+    "Work",
+    "block_of",
+    "combine",
+    "contract_parts",
+    "contractions",
+    "demand",
+    "extent",
+    "granule",
+    "intersect",
+    "make_block",
+    "merge",
+    "missing",
+    "part_boxes",
+    "region_name",
+    "rewrite",
+    "volume",
+    "whole",
+]

@@ -1,0 +1,90 @@
+"""Bringing a program to its nodes: what they lack, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hocket.errors import NodeError, PlanError
+from hocket.program import Artifact, Program, WeightSource
+from hocket.runtime import wire
+from hocket.runtime.client import Client
+
+_PIECE_BYTES = 1 << 20
+_PIECES_UNDER_WAY = 4  # few, so that weights do not stand before activations in any queue
+_LEAST_PREPARE_S = 120.0  # loading and warming up a large model takes long on a small node
+
+
+def deploy(
+    client: Client,
+    name: str,
+    program: Program,
+    artifacts: Sequence[Artifact],
+    weights: WeightSource,
+    peers: Sequence[wire.Peer],
+    *,
+    emulate: bool,
+    lease_s: float,
+    warmups: int,
+) -> None:
+    """Send every node what it lacks and let it prepare its part; returns when all are ready.
+
+    Raises:
+        PlanError: a segment has no artifact.
+        NodeError: a node refuses or is late.
+    """
+    by_segment = {artifact.segment: artifact for artifact in artifacts}
+    parts: dict[str, list[Artifact]] = {}
+    for node in program.nodes():
+        segments = [segment.id for segment in program.at(node)]
+        missing = [segment for segment in segments if segment not in by_segment]
+        if missing:
+            raise PlanError(f"segment {missing[0]!r} has no artifact; build the program before it is run")
+        parts[node] = [by_segment[segment] for segment in segments]
+        send_weights(client, node, parts[node], weights)
+    text = program.to_json().encode()
+    for node, own in parts.items():
+        models = tuple(wire.Model(each.segment, each.sha256, dict(each.weights)) for each in own)
+        message = wire.Prepare(name, node, tuple(peers), models, emulate, lease_s, warmups)
+        client.send(node, message, [text, *(each.model for each in own)])
+    for node in parts:
+        prepared = client.wait(node, wire.Prepared, timeout_s=max(client.timeout_s, _LEAST_PREPARE_S))
+        if prepared.sentence:
+            raise NodeError(f"node {node!r} cannot run its part: {prepared.sentence}")
+
+
+def send_weights(client: Client, node: str, artifacts: Sequence[Artifact], weights: WeightSource) -> int:
+    """Send the weights that a node lacks; the number of bytes sent."""
+    hashes = tuple(dict.fromkeys(sha256 for artifact in artifacts for sha256 in artifact.weights.values()))
+    nbytes = 0
+    step = 4096  # hashes per question, well below the largest header
+    for i in range(0, len(hashes), step):
+        for sha256 in client.ask(node, wire.Ask(hashes[i : i + step]), wire.Lack).hashes:
+            nbytes += _send_weight(client, node, sha256, weights(sha256))
+    return nbytes
+
+
+def _send_weight(client: Client, node: str, sha256: str, array: np.ndarray) -> int:
+    array = np.asarray(array, order="C")
+    data = memoryview(array.reshape(-1).view(np.uint8))
+    offsets = range(0, max(data.nbytes, 1), _PIECE_BYTES)
+    for number, offset in enumerate(offsets):
+        piece = wire.Piece(sha256, array.dtype.name, array.shape, offset)
+        client.send(node, piece, [data[offset : offset + _PIECE_BYTES]])
+        if number >= _PIECES_UNDER_WAY:
+            _stored(client, node)
+    for _ in range(min(len(offsets), _PIECES_UNDER_WAY)):
+        _stored(client, node)
+    return data.nbytes
+
+
+def _stored(client: Client, node: str) -> None:
+    stored = client.wait(node, wire.Stored)
+    if stored.sentence:
+        raise NodeError(f"node {node!r} refuses weight {stored.sha256[:12]}: {stored.sentence}")
+
+
+def align(client: Client, welcomes: Mapping[str, wire.Welcome], own_clock: str) -> dict[str, tuple[float, float]]:
+    """Node -> (seconds to add to its clock to get ours, how far that may be off)."""
+    same = {node for node, welcome in welcomes.items() if own_clock and welcome.clock == own_clock}
+    return {node: (0.0, 0.0) if node in same else client.clock(node) for node in welcomes}
+

@@ -1,0 +1,383 @@
+"""A session: runs a program on its nodes, from the process where the requests are born."""
+
+import itertools
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from hocket.errors import LateError, NodeError, PlanError
+from hocket.program import Artifact, Program, Span, Trace, WeightSource
+from hocket.runtime import wire
+from hocket.runtime.answers import Answer, Pending, check_inputs
+from hocket.runtime.client import Client, check_welcome
+from hocket.runtime.deploy import align, deploy
+from hocket.runtime.emulation import Ledger
+from hocket.runtime.inproc import Network
+from hocket.runtime.keys import Keys, read_token
+from hocket.runtime.launch import Processes, Threads
+from hocket.runtime.node import clock_id
+from hocket.runtime.tensors import describe, restore
+from hocket.runtime.transport import Transport
+from hocket.runtime.zmq_transport import ZmqTransport, is_loopback
+
+_LEASE_S = 600.0
+_WAIT_S = 0.1
+
+
+class Session:
+    """Runs one program; a context manager that leaves nothing running.
+
+    Nodes whose address is a loopback one with port 0 are started here as processes; others are connected to. It
+    lives in the process of the program's source: the way from here to the source node is not part of any latency.
+
+    Args:
+        program: what to run.
+        artifacts: the model of every segment.
+        weights: gives a weight by its hash; asked only for what nodes lack.
+        addresses: node -> address or join token, instead of the program's.
+        keys: our key pair, for nodes that were given by join token.
+        plaintext: allow plaintext beyond this computer.
+        emulate: make the program's wires as slow as it says; None = where all nodes are started here.
+        timeout_s: how long a node may be silent and a request may take.
+        network: run the nodes as threads on this in-process network instead (for tests).
+        cpus: node -> processor that a node started here runs on.
+        warmups: runs of every segment before the first request.
+
+    Raises:
+        NodeError: a node cannot be started or reached, or refuses.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        artifacts: Sequence[Artifact],
+        weights: WeightSource,
+        *,
+        addresses: Mapping[str, str] | None = None,
+        keys: Keys | None = None,
+        plaintext: bool = False,
+        emulate: bool | None = None,
+        timeout_s: float = 30.0,
+        network: Network | None = None,
+        cpus: Mapping[str, int] | None = None,
+        warmups: int = 2,
+    ) -> None:
+        if not timeout_s > 0:
+            raise PlanError(f"a timeout is more than 0 s, got {timeout_s:g}; give one")
+        self.program, self.timeout_s = program, timeout_s
+        self._name = f"{program.name[:100]}/{secrets.token_hex(8)}"
+        self._folder = Path(tempfile.mkdtemp(prefix="hocket-"))
+        self._ledger: Ledger | None = None
+        self._nodes: Processes | Threads | None = None
+        self._transport: Transport | None = None
+        self._spans: list[Span] = []
+        self._requests: list[Span] = []
+        self._numbers = itertools.count()
+        self._pending: dict[int, Pending] = {}
+        self._low = 0
+        self._order = {binding: index for index, binding in enumerate(program.outputs)}
+        try:
+            given = self._places(addresses or {})
+            mine = [node for node in program.nodes() if node not in given]
+            self.emulated = not given if emulate is None else emulate
+            self._start(mine, network, keys, plaintext, cpus)
+            self._open(given, mine, artifacts, weights, warmups)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Answer:
+        """Serve one request.
+
+        Raises:
+            FormatError: the inputs are not those of the program.
+            NodeError: a node failed; the session is closed.
+            LateError: no answer within the timeout; the session is closed.
+        """
+        return next(iter(self.stream([inputs], window=1)))
+
+    def stream(self, requests: Iterable[Mapping[str, np.ndarray]], window: int | None = None) -> Iterator[Answer]:
+        """Serve requests as they are drawn from an iterable, several at once; answers come in their order.
+
+        Args:
+            requests: inputs of each.
+            window: most requests under way; None = the program's.
+        """
+        window = self.program.window if window is None else window
+        if not 1 <= window <= self.program.window:
+            raise PlanError(f"the window is 1 to {self.program.window} for this program, got {window}; choose another")
+        if self._transport is None:
+            raise NodeError("the session is closed; open a new one")
+        source, more = iter(requests), True
+        expected = self._low
+        done: dict[int, Answer] = {}
+        try:
+            while more or self._pending or done:
+                while more and len(self._pending) < window and self._next() < self._low + self.program.window:
+                    inputs = next(source, None)
+                    if inputs is None:
+                        more = False
+                    else:
+                        self._feed(check_inputs(self.program, inputs))
+                if self._pending and expected not in done:
+                    self._step(done)
+                while expected in done:
+                    yield done.pop(expected)
+                    expected += 1
+        except NodeError:
+            self.close()
+            raise
+        finally:
+            self._abandon()
+
+    def trace(self) -> Trace:
+        """All that has happened since the session began, on one clock from its first request."""
+        self._collect()
+        spans = sorted([*self._requests, *self._spans], key=lambda span: (span.start_s, span.stop_s))
+        origin_s = min((span.start_s for span in self._requests), default=0.0)
+        moved = tuple(
+            span.replace(start_s=span.start_s - origin_s, stop_s=span.stop_s - origin_s) for span in spans
+        )
+        error_s = max((error for _, error in self._clocks.values()), default=0.0)
+        return Trace(name=self.program.name, judge="measured", spans=moved, clock_error_s=error_s)
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Node -> what it dropped, refused and holds."""
+        return {node: self._client.ask(node, wire.Count(), wire.Counted).counters for node in self._client.nodes}
+
+    def probe(self, source: str, target: str, nbytes: int) -> float:
+        """Seconds that a message of some bytes takes from one node to another."""
+        number = secrets.randbits(40)
+        self._client.send(source, wire.Probe(self._name, target, number, nbytes))
+        while (probed := self._client.wait(target, wire.Probed)).number != number:
+            pass
+        return (probed.stop_s + self._clocks[target][0]) - (probed.start_s + self._clocks[source][0])
+
+    def close(self) -> None:
+        """End the session and every node that it started; may be called again."""
+        transport, self._transport = self._transport, None
+        nodes, self._nodes = self._nodes, None
+        try:
+            if transport is not None:
+                self._say_goodbye(transport)
+                transport.close()
+        finally:
+            if nodes is not None:
+                nodes.stop()
+            if self._ledger is not None:
+                self._ledger.close()
+                self._ledger = None
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    # ------------------------------------------------------------ beginning and end
+
+    def _places(self, addresses: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Node -> address and public key, of the nodes that run already."""
+        places = {}
+        for site in self.program.sites:
+            address = addresses.get(site.name, site.address)
+            if address.startswith("hocket1:"):
+                places[site.name] = read_token(address)
+            elif not (is_loopback(address) and address.endswith(":0")):
+                places[site.name] = (address, "")
+        return {node: places[node] for node in self.program.nodes() if node in places}
+
+    def _start(
+        self,
+        mine: list[str],
+        network: Network | None,
+        keys: Keys | None,
+        plaintext: bool,
+        cpus: Mapping[str, int] | None,
+    ) -> None:
+        path = self._folder / "links" if self.emulated else None
+        if path is not None:
+            self._ledger = Ledger.create(path)
+        if network is not None:
+            self._nodes, self._transport = Threads(network, self._ledger), network.open("session")
+        else:
+            self._nodes = Processes(path, cpus)
+            self._transport = ZmqTransport("session", keys=keys, plaintext=plaintext)
+        self._started = self._nodes.start(mine, self.timeout_s)
+
+    def _open(
+        self,
+        given: Mapping[str, tuple[str, str]],
+        mine: Sequence[str],
+        artifacts: Sequence[Artifact],
+        weights: WeightSource,
+        warmups: int,
+    ) -> None:
+        if self._transport is None or self._nodes is None:
+            raise NodeError("the session is closed; open a new one")
+        self._client = Client(self._transport, self._nodes.check, self.timeout_s)
+        places = {**given, **{node: (self._started[node], "") for node in mine}}
+        for node, (address, key) in places.items():
+            self._client.connect(node, address, key)
+        welcomes = {node: self._greet(node) for node in places}
+        self._clocks = align(self._client, welcomes, clock_id())
+        peers = [wire.Peer(node, address, key) for node, (address, key) in places.items()]
+        deploy(
+            self._client,
+            self._name,
+            self.program,
+            artifacts,
+            weights,
+            peers,
+            emulate=self.emulated,
+            lease_s=_LEASE_S,
+            warmups=warmups,
+        )
+        if self._ledger is not None:
+            self._ledger.restart(time.monotonic())
+
+    def _greet(self, node: str) -> wire.Welcome:
+        welcome = self._client.ask(node, wire.Hello(wire.VERSION, "session"), wire.Welcome)
+        codecs = {transfer.codec for transfer in self.program.transfers if node in transfer.path}
+        providers = {name for site in self.program.sites if site.name == node for name in site.providers}
+        check_welcome(node, welcome, codecs, providers, self._ledger.id if self._ledger is not None else "")
+        return welcome
+
+    def _say_goodbye(self, transport: Transport) -> None:
+        for node in self._client.nodes if hasattr(self, "_client") else ():
+            try:
+                transport.send(node, wire.pack(wire.Forget(self._name)))
+            except NodeError:
+                pass
+
+    # ------------------------------------------------------------ requests
+
+    def _next(self) -> int:
+        return max(self._pending, default=self._low - 1) + 1
+
+    def _feed(self, inputs: Mapping[str, np.ndarray]) -> None:
+        request = next(self._numbers)
+        wanted: dict[str, int] = {}
+        for binding in self.program.outputs:
+            wanted[binding.tensor] = wanted.get(binding.tensor, 0) + 1
+        nodes = sorted({binding.node for binding in self.program.inputs})
+        self._pending[request] = Pending(request, inputs, time.monotonic(), wanted, set(nodes))
+        for node in nodes:
+            names = tuple(binding.tensor for binding in self.program.inputs if binding.node == node)
+            described = [describe(inputs[name]) for name in names]
+            message = wire.Feed(self._name, request, self._low, names, tuple(tensor for tensor, _ in described))
+            self._client.send(node, message, [buffer for _, buffers in described for buffer in buffers])
+
+    def _step(self, done: dict[int, Answer]) -> None:
+        """Take one message, or find out that a request is late."""
+        event = self._client.receive(_WAIT_S)
+        if event is not None:
+            self._take(*event, done)
+        oldest = min(self._pending.values(), key=lambda pending: pending.sent_s, default=None)
+        if oldest is not None and time.monotonic() - oldest.sent_s > self.timeout_s:
+            raise LateError(self._late(oldest))
+
+    def _take(
+        self, node: str, message: wire.Message, buffers: Sequence[wire.Frame], done: dict[int, Answer]
+    ) -> None:
+        if not isinstance(message, wire.Fed | wire.Output | wire.Failed) or message.program != self._name:
+            return
+        if isinstance(message, wire.Failed):
+            raise NodeError(message.sentence)
+        pending = self._pending.get(message.request)
+        if pending is None:
+            return
+        at_s = message.at_s + self._clocks[node][0]
+        if isinstance(message, wire.Fed):
+            pending.fed(node, at_s)
+        else:
+            self._bring(pending, message, buffers, at_s)
+        if pending.finished:
+            self._finish(pending, done)
+
+    def _bring(self, pending: Pending, message: wire.Output, buffers: Sequence[wire.Frame], at_s: float) -> None:
+        if message.binding >= len(self.program.outputs):
+            return
+        tensor = self.program.outputs[message.binding].tensor
+        array = restore(message.tensor, buffers) if message.tensor is not None else None
+        if not pending.bring(tensor, array, at_s, time.monotonic()):
+            raise NodeError(
+                f"output {tensor!r} of request {pending.request} is void: every gate before it was closed;"
+                " let one way stay open"
+            )
+
+    def _finish(self, pending: Pending, done: dict[int, Answer]) -> None:
+        del self._pending[pending.request]
+        done[pending.request] = pending.answer()
+        source = self.program.inputs[0].node
+        self._requests.append(
+            Span(
+                kind="request",
+                id=self.program.name,
+                request=pending.request,
+                node=source,
+                start_s=pending.start_s,
+                stop_s=pending.stop_s,
+            )
+        )
+        self._low = min(self._pending, default=max(self._low, pending.request + 1))
+        if not self._pending:
+            self._low = max(self._low, max(done) + 1)
+            self._tell_low()
+
+    def _tell_low(self) -> None:
+        for node in self._client.nodes:
+            self._client.send(node, wire.Low(self._name, self._low))
+
+    def _abandon(self) -> None:
+        """Requests whose answers nobody waits for any more."""
+        if self._pending and self._transport is not None:
+            self._low = max(self._pending) + 1
+            self._pending.clear()
+            self._tell_low()
+
+    def _late(self, pending: Pending) -> str:
+        waited = f"request {pending.request} had no answer within {self.timeout_s:g} s"
+        silent = max(self._client.nodes, key=self._client.silence_s)
+        if self._client.silence_s(silent) > min(self.timeout_s / 2, 2.5):
+            address = self._client.nodes[silent]
+            return f"{waited}: node {silent!r} at {address} is silent; check that it runs, or raise the timeout"
+        for node, pong in self._client.pongs.items():
+            if pong.busy:
+                return f"{waited}: node {node!r} is computing {pong.busy!r}; give it less to do, or raise the timeout"
+        missing = [binding for binding in self.program.outputs if binding.tensor not in pending.outputs]
+        node = missing[0].node if missing else self.program.inputs[0].node
+        return f"{waited}: node {node!r} still waits for what leads to its output; check its links, or raise the timeout"
+
+    def _collect(self) -> None:
+        for node in self._client.nodes if self._transport is not None else ():
+            more = True
+            while more:
+                spans = self._client.ask(node, wire.Collect(self._name), wire.Spans)
+                more = spans.more
+                self._spans += [self._span(node, row) for row in spans.rows]
+
+    def _span(self, node: str, row: Sequence[object]) -> Span:
+        kind, what, request, maker, target, start_s, stop_s, nbytes = row
+        begun_s = float(start_s) + self._clocks[str(maker)][0]  # type: ignore[arg-type]
+        ended_s = float(stop_s) + self._clocks[node][0]  # type: ignore[arg-type]
+        return Span(
+            kind=kind,  # type: ignore[arg-type]
+            id=str(what),
+            request=int(request),  # type: ignore[call-overload]
+            node=str(maker),
+            target=str(target),
+            start_s=begun_s,
+            stop_s=ended_s,
+            nbytes=int(nbytes),  # type: ignore[call-overload]
+        )

@@ -1,0 +1,156 @@
+"""Values that no plan can beat, for every metric.
+
+They hold for every plan that computes each operator on one node. What they leave out: sequential, energy and price
+see the nodes as two groups; the period sees work as a fluid and no links; latency sees one path and no queues.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from hocket.cost import Problem, Task
+from hocket.solvers.additive import SUMS, Additive, Costs
+from hocket.solvers.cut import least_cut
+from hocket.solvers.layout import Floats, Layout
+
+_STEPS = 100
+
+
+def lower_bound(problem: Problem) -> float:
+    """A value of the objective that no plan can beat, in the metric's SI unit."""
+    objective = problem.objective
+    if objective.metric != "weighted":
+        return metric_bound(problem, objective.metric)
+    return sum(
+        weight * metric_bound(problem, metric) / (problem.references[metric] or 1.0)
+        for metric, weight in sorted(objective.weights.items())
+        if weight
+    )
+
+
+def metric_bound(problem: Problem, metric: str) -> float:
+    """A value of one metric that no plan can beat; of several tasks together as the judge puts them together."""
+    bounds = [_of_task(problem, task, metric) for task in problem.tasks]
+    if metric in ("energy", "price"):
+        return sum(bounds)
+    if metric == "period" or problem.objective.aggregate == "max":
+        return max(bounds)
+    weights = [task.weight for task in problem.tasks]
+    total = sum(weight * bound for weight, bound in zip(weights, bounds, strict=True))
+    return total / (sum(weights) or 1.0) if problem.objective.aggregate == "mean" else total
+
+
+def _of_task(problem: Problem, task: Task, metric: str) -> float:
+    layout = Layout(problem, task)
+    if not layout.units:
+        return 0.0
+    if metric == "period":
+        return period_bound(layout)
+    additive = Additive(layout, {metric if metric in SUMS else "sequential": 1.0})
+    if metric == "latency":
+        return max(path_bound(additive, calls=True), period_bound(layout))
+    bound = sum_bound(additive)
+    return max(bound, path_bound(additive, calls=False)) if metric == "sequential" else bound
+
+
+def period_bound(layout: Layout) -> float:
+    """Seconds of the busiest node if work could be divided at will, and at least the longest unit's on its best node.
+
+    For any weights w >= 0 of the nodes that sum to 1, the period is at least sum_u min_d w_d t_ud; weights that make
+    it large are found by shifting weight towards nodes that would get too much.
+    """
+    seconds = layout.seconds[:, list(layout.hosts)]
+    best = float(seconds.min(axis=1).max())
+    weights = np.full(seconds.shape[1], 1 / seconds.shape[1])
+    with np.errstate(divide="ignore"):
+        speed = 1 / np.maximum(seconds.sum(axis=0), 1e-300)
+    weights = speed / speed.sum()
+    for step in range(_STEPS):
+        scaled = seconds * weights
+        chosen = scaled.argmin(axis=1)
+        best = max(best, float(scaled.min(axis=1).sum()))
+        loads = np.bincount(chosen, weights=seconds[np.arange(len(chosen)), chosen], minlength=len(weights))
+        mean = float(weights @ loads)
+        if mean <= 0:
+            break
+        weights = weights * np.exp(np.clip(loads / mean - 1, -3, 3) / (step + 2))
+        weights = weights / weights.sum()
+    return best * (1 - 1e-12)
+
+
+def path_bound(additive: Additive, *, calls: bool) -> float:
+    """Seconds of the slowest chain of units and ways, each unit where it suits that chain best.
+
+    Args:
+        additive: sequential costs.
+        calls: count the fixed time of a call on each node that the chain enters.
+    """
+    layout, costs = additive.layout, additive.costs
+    size = len(layout.nodes)
+    entering = layout.call_s if calls else np.zeros(size)
+    there = np.full((len(costs.nets), size), np.inf)
+    """Least seconds until the tensor of a net can be read on each node."""
+    longest = 0.0
+    at = partial(_arrival, costs, entering)
+    made = layout.makes
+    for number, net in enumerate(costs.nets):
+        if net.home >= 0:
+            born = np.full(size, np.inf)
+            born[net.home] = 0.0
+            there[number], longest = at(number, born, longest, born=True)
+    for unit in range(len(layout.units)):
+        ready = np.max([there[number] for number in layout.reads[unit]], axis=0, initial=0.0)
+        if not layout.reads[unit]:
+            ready = entering.copy()
+        finish = np.maximum(ready, 0.0) + costs.of_units[unit]
+        longest = max(longest, float(finish.min()))
+        for number in made[unit]:
+            there[number], longest = at(number, finish, longest, born=False)
+    return longest * (1 - 1e-12)
+
+
+def _arrival(
+    costs: Costs, entering: Floats, number: int, finish: Floats, longest: float, *, born: bool
+) -> tuple[Floats, float]:
+    """When a tensor can be read on each node, and the longest chain so far with its answers."""
+    away = finish[:, None] + costs.of_nets[number]
+    np.fill_diagonal(away, np.inf)
+    for sink in costs.nets[number].sinks:
+        longest = max(longest, float(min(finish[sink], away[:, sink].min())))
+    stays = finish + entering if born else finish
+    return np.minimum(stays, away.min(axis=0) + entering), longest
+
+
+def sum_bound(additive: Additive) -> float:
+    """The best cut between one node and all the others taken together, for the node where that says most."""
+    layout = additive.layout
+    best = float(additive.costs.of_units.min(axis=1).sum())
+    for host in layout.hosts if len(layout.hosts) > 1 else ():
+        merged, first, second = _merged(additive, host)
+        best = max(best, merged.value(least_cut(merged, first, second)))
+        if len(layout.hosts) == 2:
+            break
+    if len(layout.hosts) == 1:
+        best = max(best, additive.costs.value([layout.hosts[0]] * len(layout.units)))
+    return best * (1 - 1e-12)
+
+
+def _merged(additive: Additive, host: int) -> tuple[Costs, int, int]:
+    """The costs with all hosts but one taken together, each time the cheapest of them."""
+    layout, costs = additive.layout, additive.costs
+    others = [node for node in layout.hosts if node != host]
+    group = {node: others[0] for node in others}
+    kept = [node for node in range(len(layout.nodes)) if group.get(node, node) == node]
+    at = {node: kept.index(group.get(node, node)) for node in range(len(layout.nodes))}
+    members = [[node for node in at if at[node] == number] for number in range(len(kept))]
+    of_units = np.stack([costs.of_units[:, nodes].min(axis=1) for nodes in members], axis=1)
+    of_nets = np.zeros((len(costs.nets), len(kept), len(kept)))
+    for a, sources in enumerate(members):
+        for b, ends in enumerate(members):
+            if a != b:
+                of_nets[:, a, b] = costs.of_nets[:, sources][:, :, ends].min(axis=(1, 2), initial=np.inf)
+    nets = tuple(
+        net._replace(home=at.get(net.home, -1), sinks=tuple(sorted({at[sink] for sink in net.sinks})))
+        for net in costs.nets
+    )
+    return Costs(of_units, of_nets, nets), at[host], at[others[0]]

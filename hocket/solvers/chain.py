@@ -1,0 +1,200 @@
+"""The chain view of a task with its costs: blocks in a row, one tensor between neighbours."""
+
+from functools import cached_property
+
+import numpy as np
+
+from hocket.graph.topology import Block, blocks
+from hocket.solvers.additive import Additive
+from hocket.solvers.layout import Floats
+
+
+class Chain:
+    """Blocks of a task and what they cost on each host; hosts are counted as in `Layout.hosts`."""
+
+    def __init__(self, additive: Additive) -> None:
+        self.additive, self.layout = additive, additive.layout
+        self.blocks: tuple[Block, ...] = blocks(self.layout.graph)
+        self.hosts = np.array(self.layout.hosts)
+
+    @cached_property
+    def block_of(self) -> list[int]:
+        """Block of each unit."""
+        block = {position: number for number, found in enumerate(self.blocks) for position in found.operators}
+        return [block[unit.operators[0]] for unit in self.layout.units]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether each block is one unit."""
+        return len(self.blocks) == len(self.layout.units)
+
+    @cached_property
+    def untidy(self) -> str | None:
+        """Why the costs of blocks and boundaries do not make up the cost of a placement; None if they do."""
+        for number, net in enumerate(self.layout.nets):
+            homes = {self.block_of[reader] for reader in net.readers}
+            if net.home >= 0 and len(homes) > 1:
+                return f"the input {net.tensor!r} is read in several blocks of the chain"
+            if net.maker >= 0:
+                made = self.block_of[net.maker]
+                if homes - {made} and (homes - {made} != {made + 1} or self._through.get(made + 1) != number):
+                    return f"the tensor {net.tensor!r} passes several blocks of the chain"
+        return None
+
+    @cached_property
+    def is_straight(self) -> bool:
+        """Whether one input enters the first block and all answers leave the last one, so that nothing overlaps."""
+        nets = self.layout.nets
+        inputs = [net for net in nets if net.home >= 0]
+        answers = [net for net in nets if net.sinks]
+        last = len(self.blocks) - 1
+        return (
+            len(inputs) == 1
+            and {self.block_of[reader] for reader in inputs[0].readers} == {0}
+            and len(answers) == 1
+            and answers[0].maker >= 0
+            and self.block_of[answers[0].maker] == last
+        )
+
+    @cached_property
+    def _through(self) -> dict[int, int]:
+        """Net that passes each inner boundary, by the block after it."""
+        by_name = {net.tensor: number for number, net in enumerate(self.layout.nets)}
+        return {
+            number: by_name[block.inputs[0]] for number, block in enumerate(self.blocks) if number and block.inputs
+        }
+
+    @cached_property
+    def of_blocks(self) -> Floats:
+        """(L, D) cost of each block on each host: its units, the inputs that it reads, the answers made inside."""
+        costs, hosts = self.additive.costs, self.hosts
+        of_blocks = np.zeros((len(self.blocks), len(hosts)))
+        np.add.at(of_blocks, self.block_of, costs.of_units[:, hosts])
+        through = set(self._through.values())
+        for number, net in enumerate(costs.nets):
+            if net.home >= 0:
+                if net.readers:
+                    of_blocks[self.block_of[net.readers[0]]] += costs.of_nets[number, net.home, hosts]
+            elif number not in through:
+                for sink in net.sinks:
+                    of_blocks[self.block_of[net.maker]] += costs.of_nets[number, hosts, sink]
+        return of_blocks
+
+    @cached_property
+    def of_steps(self) -> Floats:
+        """(L, D, D) cost of the tensor that passes before each block from one host to another; 0 before the first."""
+        costs, hosts = self.additive.costs, self.hosts
+        steps = np.zeros((len(self.blocks), len(hosts), len(hosts)))
+        for block, number in self._through.items():
+            steps[block] = costs.of_nets[number][np.ix_(hosts, hosts)]
+            for sink in costs.nets[number].sinks:
+                # The next block's node may be the one that needs it anyway: it is sent there once.
+                steps[block] += np.where(hosts[None, :] == sink, 0.0, costs.of_nets[number, hosts, sink][:, None])
+        return steps
+
+    def seconds(self) -> Floats:
+        """(L + 1, D) seconds of the blocks before each boundary on each host."""
+        of_blocks = np.zeros((len(self.blocks), len(self.hosts)))
+        np.add.at(of_blocks, self.block_of, self.layout.seconds[:, self.hosts])
+        return np.vstack([np.zeros(len(self.hosts)), np.cumsum(of_blocks, axis=0)])
+
+    def places(self, of_blocks: list[int]) -> list[int]:
+        """Node of each unit, from the host of each block."""
+        return [int(self.hosts[of_blocks[block]]) for block in self.block_of]
+
+    def holds(self) -> tuple[Floats, Floats, Floats]:
+        """Seconds for which the busiest resource on its way is held by each crossing of a straight chain.
+
+        Returns:
+            (D,) of the input, (L, D, D) of the tensor before each block, (D,) of the answer.
+        """
+        size = len(self.layout.nodes)
+        nets = self.layout.nets
+        held = np.zeros((len(nets), size, size))
+        order = np.argsort([net.nbytes for net in nets], kind="stable")
+        sizes = np.array([nets[number].nbytes for number in order], dtype=np.float64)
+        ratios = np.array([self._least_ratio(nets[number].home >= 0) for number in order])
+        ends = sorted({*self.layout.hosts, *(n for net in nets for n in (net.home, *net.sinks) if n >= 0)})
+        for source in ends:
+            for target in ends:
+                names = (self.layout.nodes[source], self.layout.nodes[target])
+                if source == target:
+                    continue
+                held[:, source, target] = np.inf
+                if self.layout.problem.cluster.reachable(*names):
+                    for piece, way in self.additive.ways.pieces(*names, sizes):
+                        most = max(way.holds.values(), default=0.0)
+                        held[order[piece], source, target] = sizes[piece] * ratios[piece] * most
+        hosts, steps = self.hosts, np.zeros((len(self.blocks), len(self.hosts), len(self.hosts)))
+        for block, number in self._through.items():
+            steps[block] = held[number][np.ix_(hosts, hosts)]
+        enter = sum((held[n, net.home, hosts] for n, net in enumerate(nets) if net.home >= 0), np.zeros(len(hosts)))
+        leave = sum((held[n, hosts, sink] for n, net in enumerate(nets) for sink in net.sinks), np.zeros(len(hosts)))
+        return enter, steps, leave
+
+    def _least_ratio(self, is_input: bool) -> float:
+        """Least bytes after / before of what a plan may use; raw tensors could be packed too."""
+        task = self.layout.task
+        entries = [entry.codecs["raw"].ratio for entry in task.profile.nodes.values() if "raw" in entry.codecs]
+        return min([1.0, *entries, *(task.input_codecs.values() if is_input else ())])
+
+    def room(self, window: int) -> Floats:
+        """(L, D) for each host and first block the end of the longest run that fits into its memory (half-open)."""
+        cluster, graph, size = self.layout.problem.cluster, self.layout.graph, len(self.blocks)
+        ends = np.full((size, len(self.hosts)), float(size))
+        boxes = np.array([sum(graph.tensor[n].nbytes for n in self._ports(block)) for block in self.blocks]) * window
+        weights = self._weights()
+        for column, host in enumerate(self.hosts):
+            room = cluster.nodes[host].memory_bytes
+            if room is None:
+                continue
+            if self.layout.problem.whole_model:
+                ends[:, column] = np.where(graph.weight_bytes + boxes <= room, size, np.arange(size))
+                continue
+            for start in range(size):
+                ends[start, column] = _fits(weights, start, room - float(boxes[start]))
+        return ends
+
+    def _ports(self, block: Block) -> tuple[str, ...]:
+        return block.inputs + block.side_inputs
+
+    def _weights(self) -> "_Weights":
+        graph = self.layout.graph
+        last: dict[str, int] = {}
+        first_use: list[float] = []
+        again: list[tuple[int, int, int]] = []
+        for number, block in enumerate(self.blocks):
+            names = dict.fromkeys(name for position in block.operators for name in graph.operators[position].weights)
+            first_use.append(float(sum(graph.weights[name] for name in names)))
+            again += [(last[name], number, graph.weights[name]) for name in names if name in last]
+            last.update(dict.fromkeys(names, number))
+        return _Weights(np.concatenate([[0.0], np.cumsum(first_use)]), again)
+
+
+class _Weights:
+    """Bytes of the distinct weights of runs of blocks."""
+
+    def __init__(self, before: Floats, again: list[tuple[int, int, int]]) -> None:
+        self.before = before
+        """(L + 1,) bytes of the blocks before each boundary, weights that several blocks read counted in each."""
+        self.again = again
+        """(block, next block that reads it too, bytes)"""
+
+    def of_runs(self, start: int) -> Floats:
+        """Bytes of the runs from a block to each later boundary."""
+        run = self.before[start:] - self.before[start]
+        if self.again:
+            saved = np.zeros(len(run))
+            for former, later, nbytes in self.again:
+                if former >= start:
+                    saved[later - start + 1] += nbytes
+            run = run - np.cumsum(saved)
+        return run
+
+
+def _fits(weights: _Weights, start: int, room: float) -> int:
+    if room < 0:
+        return start
+    if not weights.again:
+        return int(np.searchsorted(weights.before, weights.before[start] + room, side="right")) - 1
+    return start + int(np.searchsorted(weights.of_runs(start), room, side="right")) - 1

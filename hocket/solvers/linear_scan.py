@@ -1,0 +1,115 @@
+"""One cut: the source computes the first units, another node the rest.
+
+Solves    every metric of one task whose source can compute
+Answer    the best cut of one topological order between the source and any other node, with exact sets of tensors
+Time      O(D (U + M)) for sums, U + 1 judgements per node for the others; U = units, M = tensors, D = nodes
+Source    Kang, Hauswald, Gao, Rovinski, Mudge, Mars, Tang: Neurosurgeon, ASPLOS 2017, pp. 615-629
+Departs   any DAG and any other node, not a chain and one server; the answer comes back and is paid; load of the server is
+          in its profile, not a factor
+Cards     neurosurgeon
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hocket.cost import Problem
+from hocket.errors import RefusedError
+from hocket.plan import Plan
+from hocket.solvers.additive import Additive, Costs, additive_of, weights_of
+from hocket.solvers.bound import lower_bound
+from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.fixed import judged
+from hocket.solvers.layout import Floats, Net
+from hocket.solvers.solver import Proposal
+from hocket.solvers.stop import Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearScan:
+    """See the module."""
+
+    name: ClassVar[str] = "linear_scan"
+    exact_for: ClassVar[frozenset[str]] = frozenset()
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Several tasks, or a source that cannot compute."""
+        reason = refuses_tasks(problem)
+        if reason:
+            return reason
+        if problem.task.source not in problem.task.profile.nodes:
+            return f"the inputs are on {problem.task.source!r}, of which the profile knows nothing"
+        return None
+
+    def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
+        """The best cut."""
+        reason = self.refuses(problem)
+        if reason:
+            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        additive = additive_of(problem)
+        adds_up = weights_of(problem) is not None and additive.departs is None
+        best: tuple[float, Plan] | None = None
+        sentence = "no way leads from the source to another node and back"
+        for bound, plan in _cuts(additive, problem.cluster.index[problem.task.source]):
+            if best is not None and adds_up and bound >= best[0]:
+                break
+            cost = judged(problem, plan)
+            if stop is not None and stop(np.inf if best is None else best[0]):
+                break
+            if cost is not None and cost.feasible and (best is None or cost.value < best[0]):
+                best = (cost.value, plan)
+            if cost is not None and cost.violations:
+                sentence = cost.violations[0].sentence
+        if best is None:
+            raise infeasible(problem, "all cuts of one topological order", sentence)
+        return Proposal(plan=best[1], bound=lower_bound(problem))
+
+
+def _cuts(additive: Additive, source: int) -> Iterator[tuple[float, Plan]]:
+    """Every cut with its additive cost, the least first."""
+    size = len(additive.layout.units)
+    others = [host for host in additive.layout.hosts if host != source]
+    # The cut after the last unit leaves nothing for the other node and is listed once.
+    values = np.stack([cut_costs(additive.costs, source, other) for other in others] or [np.zeros(size + 1)])
+    values[1:, size] = np.inf
+    for choice in np.argsort(values, axis=None, kind="stable").tolist():
+        row, cut = divmod(choice, size + 1)
+        if np.isfinite(values[row, cut]) and (others or cut == size):
+            other = others[row] if others else source
+            yield float(values[row, cut]), additive.plan([source] * cut + [other] * (size - cut))
+
+
+def cut_costs(costs: Costs, first: int, second: int) -> Floats:
+    """(U + 1,) cost of having the units before each cut on one node and those after it on another.
+
+    >>> two = Costs(np.array([[1.0, 9.0], [1.0, 9.0]]), np.zeros((0, 2, 2)), ())
+    >>> cut_costs(two, 0, 1).tolist()
+    [18.0, 10.0, 2.0]
+    """
+    size = len(costs.of_units)
+    before = np.concatenate([[0.0], np.cumsum(costs.of_units[:, first])])
+    after = np.concatenate([np.cumsum(costs.of_units[::-1, second])[::-1], [0.0]])
+    extra = np.zeros(size + 1)
+    for number, net in enumerate(costs.nets):
+        for start, stop, cost in _charges(costs.of_nets[number], net, first, second, size):
+            extra[start:stop] += cost
+    return before + after + extra
+
+
+def _charges(cost: Floats, net: Net, first: int, second: int, size: int) -> Iterator[tuple[int, int, float]]:
+    """For which cuts (half-open) a tensor costs what, each node that wants it once."""
+    least, most = (net.readers[0], net.readers[-1]) if net.readers else (size, -1)
+    if net.maker < 0:
+        origins = [(0, size + 1, net.home)]
+    else:
+        origins = [(0, net.maker + 1, second), (net.maker + 1, size + 1, first)]
+    for start, stop, origin in origins:
+        for target in {first, second, *net.sinks} - {origin}:
+            if target in net.sinks:
+                yield start, stop, float(cost[origin, target])
+            elif target == second:  # a reader is on the second node for cuts up to the last reader
+                yield start, max(start, min(stop, most + 1)), float(cost[origin, target])
+            else:  # and on the first for cuts beyond the first reader
+                yield max(start, min(least + 1, stop)), stop, float(cost[origin, target])

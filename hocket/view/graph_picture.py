@@ -1,0 +1,236 @@
+"""A graph, with its cut when a plan is given: boxes as high as their work, lines as wide as their bytes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from hocket.graph import Graph
+from hocket.plan import Plan
+from hocket.plan.placement import Place, placement
+from hocket.units import show
+from hocket.view.boxes import MOST_BOXES, Box, Edge, boxes_of, shares_of
+from hocket.view.canvas import Canvas, Point, shortened, text_width
+from hocket.view.layers import Layout, layered
+from hocket.view.legend import Entry, draw_head, head_width, height_of
+from hocket.view.palette import FAINT, INK, MUTED, PALE, PAPER, colours, mixed, readable_on
+from hocket.view.rows import Row, broken
+
+_MARGIN, _SIDE, _BETWEEN, _LANE_GAP = 0.3, 0.32, 0.5, 0.16
+_TITLE_PT, _DETAIL_PT, _BYTES_PT = 7.5, 6.5, 7
+_LEAST_HEIGHT, _MOST_HEIGHT, _TERMINAL_HEIGHT = 0.36, 0.78, 0.26
+_LEAST_WIDTH, _MOST_WIDTH, _GAP = 0.72, 1.45, 0.34
+
+
+class _Sheet(NamedTuple):
+    canvas: Canvas
+    boxes: Sequence[Box]
+    edges: Sequence[Edge]
+    heights: Sequence[float]
+    layout: Layout
+    rows: Sequence[Row]
+    x: Sequence[float]
+    """Left end of each column, within its row."""
+    width: Sequence[float]
+    """Of each column's boxes."""
+    base: Sequence[float]
+    """What is added to y in each row."""
+    colour: Mapping[str, str]
+
+    def row_of(self, column: int) -> int:
+        return next(number for number, row in enumerate(self.rows) if row.start <= column < row.stop)
+
+
+def draw_graph(
+    graph: Graph,
+    plan: Plan | None = None,
+    *,
+    task: str | None = None,
+    nodes: Sequence[str] = (),
+    inputs: dict[str, str] | None = None,
+    outputs: dict[str, str] | None = None,
+    note: str = "",
+    most: int = MOST_BOXES,
+) -> Canvas:
+    """Draw a graph from left to right in rows.
+
+    Args:
+        graph: the model.
+        plan: colours its operators by node; absent = no colours.
+        task: which entry of the plan; absent = the first.
+        nodes: all nodes, in the order that gives them their colours.
+        inputs: input tensor -> node that has it.
+        outputs: output tensor -> node that needs it.
+        note: written behind the title.
+        most: boxes that the eye can hold; operators are put together until there are no more.
+    """
+    places = _places(graph, plan, task)
+    boxes, edges = boxes_of(graph, places, inputs=inputs, outputs=outputs, most=most)
+    used = [node for box in boxes for node, _ in shares_of(box.place)]
+    colour = colours([*nodes, *used])
+    heights = [_height(box, max(box.flops for box in boxes)) for box in boxes]
+    layout = layered(heights, [(edge.source, edge.target) for edge in edges], _LANE_GAP)
+    widths, gaps = _widths(boxes, edges, layout)
+    rows = broken(layout, heights, [w + g for w, g in zip(widths, gaps, strict=True)], _BETWEEN)
+    entries = _entries(graph, boxes, edges, colour)
+    title, about = graph.name, note or _about(graph)
+    x = [sum(w + g for w, g in zip(widths[r.start : c], gaps[r.start : c], strict=True)) for r in rows for c in range(r.start, r.stop)]
+    body = max(x[row.stop - 1] + widths[row.stop - 1] for row in rows) + 2 * _SIDE
+    width = max(body, head_width(title, about), 4.5) + 2 * _MARGIN
+    head = height_of(entries, width - 2 * _MARGIN)
+    height = sum(row.high - row.low for row in rows) + _BETWEEN * len(rows) + head + 2 * _MARGIN
+    canvas = Canvas(width, height)
+    draw_head(canvas, title, about, entries, _MARGIN)
+    base, top = [], height - _MARGIN - head - _BETWEEN / 2
+    for row in rows:
+        base.append(top - row.high)
+        top -= row.high - row.low + _BETWEEN
+    sheet = _Sheet(canvas, boxes, edges, heights, layout, rows, [_MARGIN + _SIDE + left for left in x], widths, base, colour)
+    _draw_edges(sheet)
+    _draw_boxes(sheet)
+    return canvas
+
+
+def _places(graph: Graph, plan: Plan | None, task: str | None) -> Sequence[Place | None]:
+    if plan is None:
+        return [None] * len(graph.operators)
+    entry = next((entry for entry in plan.entries if task in (None, entry.task)), plan.entries[0])
+    return placement(graph, entry)
+
+
+def _about(graph: Graph) -> str:
+    count, flops, weights = len(graph.operators), show(graph.flops, "FLOP"), show(graph.weight_bytes, "B")
+    return f"{count} operators · {flops} · weights {weights}"
+
+
+def _height(box: Box, most: float) -> float:
+    if not box.operators:
+        return _TERMINAL_HEIGHT
+    return _LEAST_HEIGHT + (_MOST_HEIGHT - _LEAST_HEIGHT) * ((box.flops / most) ** 0.5 if most else 0.0)
+
+
+def _detail(box: Box) -> str:
+    count = f"{len(box.operators)} op · " if len(box.operators) > 1 else ""
+    return f"{count}{show(box.flops, 'FLOP')}" if box.flops else f"{len(box.operators)} op"
+
+
+def _widths(boxes: Sequence[Box], edges: Sequence[Edge], layout: Layout) -> tuple[list[float], list[float]]:
+    """Of each column, and of the gap after it, which has room for what the crossings carry."""
+    count = max(layout.column) + 1
+    widths, gaps = [0.12] * count, [_GAP] * count
+    for box, column in zip(boxes, layout.column, strict=True):
+        need = max(text_width(box.title, _TITLE_PT, bold=True), text_width(_detail(box), _DETAIL_PT)) + 0.16
+        if not box.operators:
+            need = text_width(box.title, _DETAIL_PT) + 0.2
+        widths[column] = max(widths[column], min(max(need, _LEAST_WIDTH), _MOST_WIDTH))
+    for edge in edges:
+        if edge.crosses:
+            column = layout.column[edge.source]
+            gaps[column] = max(gaps[column], text_width(show(edge.nbytes, "B"), _BYTES_PT, bold=True) + 0.24)
+    return widths, gaps
+
+
+def _entries(graph: Graph, boxes: Sequence[Box], edges: Sequence[Edge], colour: Mapping[str, str]) -> list[Entry]:
+    work: dict[str, float] = dict.fromkeys(colour, 0.0)
+    count: dict[str, int] = dict.fromkeys(colour, 0)
+    for box in boxes:
+        for node, share in shares_of(box.place):
+            work[node] += box.flops * share
+            count[node] += len(box.operators)
+    entries = [
+        Entry(f"{node}: {count[node]} operators, {100 * work[node] / (graph.flops or 1):.0f} % of the work", fill)
+        for node, fill in colour.items()
+    ]
+    most = max((edge.nbytes for edge in edges), default=0)
+    if any(edge.crosses for edge in edges):
+        entries.append(Entry("crosses to another node", INK, line=2.5))
+    if most:
+        entries.append(Entry(f"{show(most, 'B')} (width of a line: bytes)", FAINT, line=_line_width(most, most)))
+    return [*entries, Entry("height of a box: FLOPs", PALE)]
+
+
+def _line_width(nbytes: float, most: float) -> float:
+    return 0.8 + 4.2 * (nbytes / most) ** 0.5 if most else 0.8
+
+
+def _draw_boxes(sheet: _Sheet) -> None:
+    for number, box in enumerate(sheet.boxes):
+        column = sheet.layout.column[number]
+        x, width, height = sheet.x[column], sheet.width[column], sheet.heights[number]
+        y = sheet.base[sheet.row_of(column)] + sheet.layout.y[number]
+        _draw_box(sheet, box, (x, y - height / 2), (width, height))
+
+
+def _draw_box(sheet: _Sheet, box: Box, corner: tuple[float, float], size: tuple[float, float]) -> None:
+    canvas, shares = sheet.canvas, shares_of(box.place)
+    fill = sheet.colour[shares[0][0]] if shares else PALE
+    ink = readable_on(fill) if shares else INK
+    (x, y), (width, height) = corner, size
+    middle = x + width / 2
+    if not box.operators:
+        canvas.box(corner, size, PAPER, edge=fill if shares else MUTED, width=1.4, radius=height / 2)
+        canvas.text((middle, y + height / 2), shortened(box.title, width - 0.14, _DETAIL_PT), size=_DETAIL_PT, align="center")
+        return
+    canvas.box(corner, size, fill, edge=mixed(fill, INK, 0.35), width=0.7, radius=0.06)
+    left = x
+    for node, share in shares if len(shares) > 1 else ():
+        canvas.box((left, y), (width * share, height), sheet.colour[node], edge=PAPER, width=0.5)
+        left += width * share
+    title = shortened(box.title, width - 0.1, _TITLE_PT, bold=True)
+    canvas.text((middle, y + height / 2 + 0.07), title, size=_TITLE_PT, colour=ink, align="center", bold=True)
+    canvas.text((middle, y + height / 2 - 0.08), _detail(box), size=_DETAIL_PT, colour=ink, align="center")
+
+
+def _draw_edges(sheet: _Sheet) -> None:
+    most = max((edge.nbytes for edge in sheet.edges), default=0)
+    turns: Counter[int] = Counter()
+    for edge, way in zip(sheet.edges, sheet.layout.ways, strict=True):
+        style = {"colour": INK if edge.crosses else FAINT, "layer": 2.4 if edge.crosses else 2}
+        for points, turns_back in _pieces(sheet, way, turns):
+            width = _line_width(edge.nbytes, most)
+            sheet.canvas.line(points, width=width, curved=not turns_back, rounded=0.14 * turns_back, **style)
+    for number in range(len(sheet.boxes)):
+        _write_bytes(sheet, number)
+
+
+def _write_bytes(sheet: _Sheet, source: int) -> None:
+    """Beside a box, what leaves it for other nodes: each tensor once, however many read it."""
+    told = dict.fromkeys((edge.tensors, edge.nbytes) for edge in sheet.edges if edge.crosses and edge.source == source)
+    column = sheet.layout.column[source]
+    x = sheet.x[column] + sheet.width[column] + 0.06
+    y = sheet.base[sheet.row_of(column)] + sheet.layout.y[source] + 0.12
+    for number, (_, nbytes) in enumerate(told):
+        text = show(nbytes, "B")
+        sheet.canvas.text((x, y + 0.12 * number), text, size=_BYTES_PT, bold=True, halo=True)
+
+
+_Piece = tuple[list[Point], bool]
+
+
+def _pieces(sheet: _Sheet, way: Sequence[tuple[int, float]], turns: Counter[int]) -> list[_Piece]:
+    """The way of an edge on the sheet: pieces inside rows, and turns (True) from the end of a row to the next."""
+    points: list[Point] = []
+    pieces: list[_Piece] = [(points, False)]
+    for number, (column, y) in enumerate(way):
+        row = sheet.row_of(column)
+        left, right = sheet.x[column], sheet.x[column] + sheet.width[column]
+        spot = sheet.base[row] + y
+        if number and sheet.row_of(way[number - 1][0]) != row:
+            turn = _turn(sheet, row, points[-1], (left, spot), turns)
+            points = []
+            pieces += [(turn, True), (points, False)]
+        if number:
+            points.append((left, spot))
+        if number < len(way) - 1:
+            points.append((right, spot))
+    return [piece for piece in pieces if len(piece[0]) > 1]
+
+
+def _turn(sheet: _Sheet, row: int, start: Point, stop: Point, turns: Counter[int]) -> list[Point]:
+    """Out to the right, down between the rows, back to the left: each turn of a row a little inside the last."""
+    shift = 0.07 * (turns[row] % 4)
+    turns[row] += 1
+    before = sheet.rows[row - 1]
+    right = start[0] + _SIDE - 0.1 - shift
+    left = stop[0] - _SIDE + 0.1 + shift
+    level = sheet.base[row - 1] + before.low - _BETWEEN / 2 + 0.1 - shift
+    return [start, (right, start[1]), (right, level), (left, level), (left, stop[1]), stop]
