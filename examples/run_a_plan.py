@@ -11,5 +11,5 @@ profile = hocket.measure(model, cluster, repeats=5)
 solution = hocket.solve(hocket.problem_for(model.graph, cluster, profile=profile))
 report = hocket.run(solution, requests=5)
 
-print(f"predicted {1e3 * report.predicted_s:.2f} ms, measured {1e3 * report.measured_s.p50:.2f} ms")
-print(f"largest difference from the whole model {report.max_rel_error:.1e}")
+print(f"predicted {1e3 * report.figures.predicted_s:.2f} ms, measured {1e3 * report.figures.measured_s.p50:.2f} ms")
+print(f"largest difference from the whole model {report.figures.max_rel_error:.1e}")

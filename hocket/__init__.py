@@ -43,7 +43,7 @@ _NOUNS = {
     "Problem": "hocket.cost",
     "Profile": "hocket.profile",
     "Program": "hocket.program",
-    "Session": "hocket.runtime",
+    "Session": "hocket.runtime.session",
     "Solution": "hocket.solvers",
     "Task": "hocket.cost",
     "Trace": "hocket.program",

@@ -18,6 +18,8 @@ from hocket.units import shown
 
 MOST_BYTES = 1 << 30  # larger than any plan, profile or trace; a file beyond it is not one of ours
 
+_MOST_SENTENCE = 300
+
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A frozen value; `replace` gives a changed copy."""
@@ -67,7 +69,8 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
 
 
 def _sentence(error: Exception) -> str:
-    return str(error).replace("`", "'").replace(" - at", " at")
+    # A field's own name may be anything; keep the sentence on one line and short.
+    return " ".join(str(error)[:_MOST_SENTENCE].replace("`", "'").replace(" - at", " at").split())
 
 
 def decode_json(text: str | bytes, *, name: str) -> dict[str, Any]:

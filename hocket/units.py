@@ -34,7 +34,7 @@ DIMENSIONS: dict[str, dict[str, float]] = {
     "flops_per_s": {**_scaled("FLOP/s", "kMGT"), **_scaled("FLOPS", "kMGT")},
     "flops": _scaled("FLOP", "kMGT"),
     "watts": _scaled("W", "mkM"),
-    "joules": {**_scaled("J", "mkM"), "kWh": _JOULES_PER_KWH, "Wh": 3600.0},
+    "joules": {**_scaled("J", "umkM"), "kWh": _JOULES_PER_KWH, "Wh": 3600.0},
     "hertz": _scaled("Hz", "kMG"),
     "usd": {"USD": 1.0, "$": 1.0},
     "usd_per_s": {"USD/h": 1 / 3600.0, "USD/s": 1.0, "$/h": 1 / 3600.0, "$/s": 1.0},
@@ -150,8 +150,10 @@ def show(value: float, unit: str) -> str:
     base, steps = _SHOWN[unit]
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {base}"
-    # Rounded first, so that 999.9 ms is shown as 1 s and not as 1e+03 ms.
-    value = float(f"{value * 8 if unit == 'B/s' else value:.3g}")
-    least, name = next((step for step in steps if abs(value) >= step[0]), steps[-1])
-    scale = least or _LEAST.get(name, 1.0)
-    return f"{float(f'{value / scale:.3g}'):g} {name}"
+    value = value * 8 if unit == "B/s" else value
+    for least, name in steps:
+        scale = least or _LEAST.get(name, 1.0)
+        rounded = float(f"{value / scale:.3g}")
+        if least == 0 or abs(rounded) >= 1:  # rounded first: 999.9 ms is 1 s and not 1e+03 ms
+            return f"{rounded:g} {name}"
+    return f"{value:g} {base}"

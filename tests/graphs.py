@@ -128,18 +128,19 @@ def write_model(
     nodes: Sequence[onnx.NodeProto],
     *,
     inputs: Mapping[str, Sequence[int | str] | None],
-    outputs: Sequence[str],
+    outputs: Sequence[str] | Mapping[str, Sequence[int]],
     weights: Mapping[str, np.ndarray] | None = None,
     opset: int = 17,
     dtype: int = TensorProto.FLOAT,
     external: bool = False,
 ) -> Path:
-    """Write a small ONNX file; outputs are declared without a shape."""
+    """Write a small ONNX file; outputs have a declared shape only where one is given."""
+    shapes = outputs if isinstance(outputs, Mapping) else {}
     graph = helper.make_graph(
         list(nodes),
         path.stem,
         [helper.make_tensor_value_info(name, dtype, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes.get(name)) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

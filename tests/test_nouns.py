@@ -82,10 +82,11 @@ def test_refusals(text: str, message: str) -> None:
         '{"format": "test.tree/1", "name": "a", "leaves": [{"size": ' + "9" * 400 + "}]}",
         '{"format": ' + "[1," * 50 + "1" + "]" * 50 + "}",
         '{"format": "' + "x" * 1_000_000 + '"}',
+        '{"format": "test.tree/1", "name": "a", "b\\nc' + "x" * 1_000_000 + '": 1}',
         b"\xff",
         b"\x00",
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_hostile_text(text: str | bytes) -> None:
     """Deep, huge or no text: a short sentence, or a value that is finite."""

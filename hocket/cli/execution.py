@@ -37,10 +37,17 @@ def measure(
 ) -> None:
     """Measure every operator of a model on every node of a cluster."""
     with progress_bar(quiet=json) as tell:
-        profile = measure_model(read_model(model, parse_shapes(shape)), load_cluster(cluster), repeats=repeats, progress=tell)
+        profile = measure_model(
+            read_model(model, parse_shapes(shape)), load_cluster(cluster), repeats=repeats, progress=tell
+        )
     profile.save(output)
     rows = [
-        {"node": entry.node, "total_s": sum(entry.seconds.values()), "call_s": entry.call_s, "scale": entry.kernel_scale}
+        {
+            "node": entry.node,
+            "total_s": sum(entry.seconds.values()),
+            "call_s": entry.call_s,
+            "scale": entry.kernel_scale,
+        }
         for entry in profile.entries
     ]
     if json:
@@ -78,11 +85,10 @@ def run(
         )
     if trace and report.trace:
         report.trace.save(trace)
-    report = report.replace(trace=None)
     if json:
-        print_json(report)
+        print_json(report.figures)
     else:
-        view.print_report(report)
+        view.print_report(report.figures)
 
 
 def demo(

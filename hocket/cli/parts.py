@@ -10,7 +10,7 @@ import typer
 from hocket import view
 from hocket.cli.common import Json, print_json, read_model
 from hocket.graph.topology import blocks, boundaries
-from hocket.runtime.keys import make_keys
+from hocket.runtime.keys import save_keys
 from hocket.solvers import describe
 from hocket.units import show
 from hocket.zoo import NAMES
@@ -52,11 +52,11 @@ def keys(
     json: Json = False,
 ) -> None:
     """Make a key pair for encrypted links; the secret file stays on its machine."""
-    pair = make_keys(folder, name)
+    public = save_keys(folder, name).public
     if json:
-        print_json({"public": str(pair.public_path), "secret": str(pair.secret_path), "key": pair.public})
+        print_json({"key": public, "folder": str(folder)})
     else:
-        print(f"public key {pair.public} in {pair.public_path}; secret in {pair.secret_path}, keep it there")
+        print(f"public key {public} in {folder}; the secret beside it stays on its machine")
 
 
 def node(context: typer.Context) -> None:

@@ -53,7 +53,9 @@ def inspect(model: ModelArgument, shape: Shapes = None, json: Json = False) -> N
     summary = {
         "name": graph.name,
         "inputs": {tensor.name: {"dtype": tensor.dtype, "shape": tensor.shape} for tensor in graph.inputs},
-        "outputs": {name: {"dtype": graph.tensor[name].dtype, "shape": graph.tensor[name].shape} for name in graph.outputs},
+        "outputs": {
+            name: {"dtype": graph.tensor[name].dtype, "shape": graph.tensor[name].shape} for name in graph.outputs
+        },
         "operators": len(graph.operators),
         "units": len(topology.units(graph)),
         "macs": graph.macs,
@@ -81,14 +83,18 @@ def _common_scope(scopes: list[str]) -> str:
     shared = scopes[0].split(".")
     for scope in scopes[1:]:
         parts = scope.split(".")
-        length = next((i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), min(len(shared), len(parts)))
+        length = next(
+            (i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), min(len(shared), len(parts))
+        )
         shared = shared[:length]
     return ".".join(shared)
 
 
 def solve(
     model: ModelArgument,
-    cluster: Annotated[Path | None, typer.Argument(metavar="CLUSTER", help="A cluster file; none with a problem file.")] = None,
+    cluster: Annotated[
+        Path | None, typer.Argument(metavar="CLUSTER", help="A cluster file; none with a problem file.")
+    ] = None,
     profile: Annotated[Path | None, typer.Option(help="A profile; without one FLOPs / speed is used.")] = None,
     objective: Annotated[str, typer.Option(help="latency, sequential, period, energy, price or weighted.")] = "latency",
     solver: Annotated[str, typer.Option(help="A name from `hocket solvers`, or auto.")] = "auto",

@@ -11,6 +11,7 @@ from hocket.units import shown
 Windows = tuple[tuple[float, float], ...]
 """Times from and to, in seconds, rising and apart; () = always."""
 
+_MOST_LISTED = 24
 MOST = 1e100  # beyond it sums and products of such numbers might overflow
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 
@@ -84,5 +85,6 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     'use one of edge, phone'
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
-    return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
+    more = f" and {len(known) - _MOST_LISTED} more" if len(known) > _MOST_LISTED else ""
+    near = difflib.get_close_matches(name[:100], known, n=1) if isinstance(name, str) else []
+    return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known[:_MOST_LISTED])}{more}"

@@ -12,6 +12,7 @@ from hocket.cluster.wires import hops_of, resources_of, sites_of, wires_of
 from hocket.errors import ClusterError
 from hocket.nouns import Noun
 from hocket.program import Resource, Site, Wire
+from hocket.units import shown
 
 
 class Cluster(Noun, frozen=True, tag="hocket.cluster/1", dict=True):
@@ -40,13 +41,13 @@ class Cluster(Noun, frozen=True, tag="hocket.cluster/1", dict=True):
     def _check_names(self) -> None:
         repeated = first_repeated(node.name for node in self.nodes)
         if repeated is not None:
-            raise ClusterError(f"two nodes have the name {repeated!r}; rename one of them")
+            raise ClusterError(f"two nodes have the name {shown(repeated)}; rename one of them")
         repeated = first_repeated(medium.name for medium in self.media)
         if repeated is not None:
-            raise ClusterError(f"two media have the name {repeated!r}; rename one of them")
+            raise ClusterError(f"two media have the name {shown(repeated)}; rename one of them")
         self._check_addresses()
         if self.source not in self.node:
-            raise ClusterError(f"the source {self.source!r} is no node; {did_you_mean(self.source, self.node)}")
+            raise ClusterError(f"the source {shown(self.source)} is no node; {did_you_mean(self.source, self.node)}")
 
     def _check_addresses(self) -> None:
         # Port 0 is any free port, so many nodes may ask for it.
@@ -56,21 +57,22 @@ class Cluster(Noun, frozen=True, tag="hocket.cluster/1", dict=True):
                 other = taken.setdefault(node.address, node.name)
                 if other != node.name:
                     raise ClusterError(
-                        f"nodes {other!r} and {node.name!r} have the same address {node.address!r}; change one of them"
+                        f"nodes {shown(other)} and {shown(node.name)} have the same address {shown(node.address)};"
+                        " change one of them"
                     )
 
     def _check_links(self) -> None:
         media, seen = {medium.name for medium in self.media}, set[frozenset[str]]()
         for link in self.links:
             first, second = link.between
-            what = f"the link {first!r} - {second!r}"
+            what = f"the link {shown(first)} - {shown(second)}"
             for name in link.between:
                 if name not in self.node:
-                    raise ClusterError(f"{what} names the unknown node {name!r}; {did_you_mean(name, self.node)}")
+                    raise ClusterError(f"{what} names the unknown node {shown(name)}; {did_you_mean(name, self.node)}")
             for name in link.media:
                 if name not in media:
                     remedy = did_you_mean(name, media) if media else "add a medium of that name"
-                    raise ClusterError(f"{what} names the unknown medium {name!r}; {remedy}")
+                    raise ClusterError(f"{what} names the unknown medium {shown(name)}; {remedy}")
             if frozenset(link.between) in seen:
                 raise ClusterError(f"{what} is there twice; keep one of them")
             seen.add(frozenset(link.between))
@@ -170,7 +172,7 @@ class Cluster(Noun, frozen=True, tag="hocket.cluster/1", dict=True):
     def _check_known(self, *names: str) -> None:
         for name in names:
             if name not in self.node:
-                raise ClusterError(f"cluster {self.name!r} has no node {name!r}; {did_you_mean(name, self.node)}")
+                raise ClusterError(f"cluster {self.name!r} has no node {shown(name)}; {did_you_mean(name, self.node)}")
 
     def _unreachable(self, a: str, b: str) -> ClusterError:
         self._check_known(a, b)

@@ -4,6 +4,7 @@ from hocket.cluster.checks import Windows, check_name, check_number, check_posit
 from hocket.cluster.traces import RateTrace
 from hocket.errors import ClusterError
 from hocket.nouns import Value
+from hocket.units import shown
 
 
 class Direction(Value, frozen=True):
@@ -45,7 +46,7 @@ class Link(Value, frozen=True):
 
     def __post_init__(self) -> None:
         first, second = self.between
-        what = f"the link {first!r} - {second!r}"
+        what = f"the link {shown(first)} - {shown(second)}"
         if first == second:
             raise ClusterError(f"{what} joins a node with itself; name two different nodes")
         check_number(what, "latency_s", self.latency_s)
@@ -55,7 +56,7 @@ class Link(Value, frozen=True):
         check_windows(what, self.available)
         repeated = first_repeated(self.media)
         if repeated is not None:
-            raise ClusterError(f"{what} names the medium {repeated!r} twice; name it once")
+            raise ClusterError(f"{what} names the medium {shown(repeated)} twice; name it once")
         if self.available and any(d.bytes_per_s is None and d.trace is None for d in (self.up, self.down)):
             raise ClusterError(f"{what} has windows of time and no rate; give the rate that it has inside them")
 

@@ -110,7 +110,8 @@ def _title(key: str, number: int, table: Mapping[str, object]) -> str:
     if key == "link" and isinstance(between, list) and len(between) == 2:
         return f"link {number} ({shown(between[0])} - {shown(between[1])})".replace("'", '"')
     name = table.get("name")
-    return f'{key} {number} ("{name}")' if isinstance(name, str) and len(name) <= 64 else f"{key} {number}"
+    named = isinstance(name, str) and len(name) <= 64 and name.isprintable()
+    return f'{key} {number} ("{name}")' if named else f"{key} {number}"
 
 
 def _check_ends(place: Place, links: tuple[Link, ...], nodes: tuple[Node, ...]) -> None:
@@ -119,5 +120,5 @@ def _check_ends(place: Place, links: tuple[Link, ...], nodes: tuple[Node, ...]) 
     for number, link in enumerate(links, 1):
         for name in link.between:
             if names and name not in names:
-                at = Place(place.file, f'link {number} ("{link.between[0]}" - "{link.between[1]}")')
-                raise at.bad("between", f"no node is named {name!r}; {did_you_mean(name, names)}", ClusterError)
+                at = Place(place.file, _title("link", number, {"between": list(link.between)}))
+                raise at.bad("between", f"no node is named {shown(name)}; {did_you_mean(name, names)}", ClusterError)

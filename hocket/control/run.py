@@ -1,12 +1,14 @@
 """Running a solution on its nodes: predicted beside measured, distributed beside whole."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hocket.control.sessions import open_session_for
+from hocket.control.progress import Progress, silent
+from hocket.control.sessions import open_session
 from hocket.cost import evaluate
 from hocket.errors import PlanError
 from hocket.graph.execute import Runner, checked_inputs, random_inputs
@@ -18,13 +20,6 @@ from hocket.plan.calibrate import calibrated
 from hocket.program import Trace
 from hocket.solvers import Solution
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much."""
-
-
-def silent(what: str, done: int, of: int) -> None:
-    """A progress that tells nobody."""
-
 
 class Spread(Value, frozen=True):
     """Median and 90th percentile of some measured seconds, and how many there were."""
@@ -34,7 +29,7 @@ class Spread(Value, frozen=True):
     n: int
 
 
-class Report(Noun, frozen=True, tag="hocket.report/1"):
+class Figures(Noun, frozen=True, tag="hocket.report/1"):
     """What a run predicted and what it measured."""
 
     predicted_s: float
@@ -54,6 +49,14 @@ class Report(Noun, frozen=True, tag="hocket.report/1"):
     """Whether a slowdown or a rate was imitated on one computer."""
     segments: int
     transfers: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of a run, with the last answer and, if asked for, the trace."""
+
+    figures: Figures
+    answer: Mapping[str, np.ndarray]
     trace: Trace | None = None
 
 
@@ -111,7 +114,9 @@ def run(
     model = model or load_for(solution)
     feeds = checked_inputs(model.graph, inputs) if inputs else random_inputs(model.graph)
     expected = Runner(model, whole(model)).run(feeds)
-    with open_session_for(solution, model, timeout_s=timeout_s, progress=progress, **options) as session:
+    with open_session(
+        solution.problem, solution.plan, model, timeout_s=timeout_s, progress=progress, **options
+    ) as session:
         answers = []
         for done in range(requests):
             answers.append(session.run(feeds))
@@ -127,7 +132,7 @@ def run(
     cost = evaluate(solution.problem, solution.plan)
     median = float(np.median(latencies))
     sites = {site.name: site for site in program.sites}
-    return Report(
+    figures = Figures(
         predicted_s=cost.latency_s,
         measured_s=Spread(p50=median, p90=float(np.quantile(latencies, 0.9)), n=len(latencies)),
         prediction_error=median / cost.latency_s - 1 if cost.latency_s else 0.0,
@@ -138,13 +143,11 @@ def run(
         emulated=bool(program.transfers) or any(sites[node].slowdown > 1 for node in program.nodes()),
         segments=len(program.segments),
         transfers=len(program.transfers),
-        trace=spans,
     )
+    return Report(figures=figures, answer=results[-1], trace=spans)
 
 
-def _errors(
-    expected: Mapping[str, np.ndarray], results: Sequence[Mapping[str, np.ndarray]]
-) -> tuple[float, float]:
+def _errors(expected: Mapping[str, np.ndarray], results: Sequence[Mapping[str, np.ndarray]]) -> tuple[float, float]:
     """Largest absolute difference, and largest difference / largest magnitude, over all outputs and answers."""
     absolute = relative = 0.0
     for name, whole_output in expected.items():

@@ -31,7 +31,7 @@ class Block(Value, frozen=True):
     operators: tuple[int, ...]
     """Positions in the graph, rising."""
     inputs: tuple[str, ...]
-    """The tensor of the boundary before it; for the first block the inputs that it reads."""
+    """The tensor of the boundary before it, () if it only passes by; for the first block the inputs that it reads."""
     outputs: tuple[str, ...]
     """The tensor of the boundary after it; for the last block the graph's outputs that it makes."""
     side_inputs: tuple[str, ...]
@@ -84,9 +84,9 @@ def live(graph: Graph, done: Iterable[int]) -> tuple[str, ...]:
 def boundaries(graph: Graph) -> tuple[int, ...]:
     """Positions p such that exactly one activation passes from operators[:p] to operators[p:], rising.
 
-    Every path from the inputs to the outputs goes through that tensor (an articulation point). Inputs of the graph that
-    are read on both sides (masks, rotary tables) do not count: they may enter anywhere. An output of the graph that is
-    made before p does count, unless it is itself the tensor that passes.
+    Every path from an operator before p to one after it goes through that tensor (an articulation point). Inputs of the
+    graph that are read on both sides (masks, rotary tables) do not count: they may enter anywhere. Neither do outputs of
+    the graph that nothing reads after p: they go to where they are wanted.
     """
     last = {name: max(readers, default=-1) for name, readers in graph.readers.items()}
     ends: dict[int, int] = {}
@@ -104,16 +104,16 @@ def boundaries(graph: Graph) -> tuple[int, ...]:
 
 def blocks(graph: Graph) -> tuple[Block, ...]:
     """The chain view: the graph cut at every single-tensor boundary that does not cut a unit."""
-    inside = {position for unit in units(graph) for position in unit.operators[1:]}
-    folded = {position: graph.producer[graph.operators[position].inputs[0]] for position in inside}
-    cuts = [p for p in boundaries(graph) if not any(q >= p > folded[q] for q in _near(inside, p))]
+    # Between an operator and one that is folded into it there may be others, so not only the border before it counts.
+    torn = {
+        border
+        for unit in units(graph)
+        for position in unit.operators[1:]
+        for border in range(unit.operators[0] + 1, position + 1)
+    }
+    cuts = [position for position in boundaries(graph) if position not in torn]
     edges = [0, *cuts, len(graph.operators)]
     return tuple(_block(graph, range(start, stop)) for start, stop in pairwise(edges))
-
-
-def _near(inside: set[int], boundary: int) -> Iterable[int]:
-    """Folded operators that a boundary could cut off: only one tensor passes, so only its reader can be one."""
-    return (boundary,) if boundary in inside else ()
 
 
 def _block(graph: Graph, operators: Sequence[int]) -> Block:

@@ -7,7 +7,8 @@ convex and their graph has no cycle. Besides, no segment waits for an input that
 need, and no tensor leaves later than the operators that it depends on.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hocket.cluster import Cluster
@@ -26,6 +27,7 @@ def lower(
     outputs: Mapping[str, str],
     *,
     window: int | None = None,
+    borders: Sequence[int] = (),
 ) -> Program:
     """Make the program of one entry.
 
@@ -37,12 +39,14 @@ def lower(
         outputs: output tensor -> node that needs it.
         window: most requests under way at once; absent = enough to keep every node and the links between them busy.
 
+        borders: positions in the graph, rising, at which a new segment begins whatever crosses there.
+
     Raises:
         PlanError: the entry does not fit the graph or the cluster, or asks for what cannot be executed.
     """
     nodes = _nodes(graph, entry, cluster)
     flow = _Flow(graph, nodes, inputs, outputs)
-    segments, home = _segments(graph, entry, nodes, flow)
+    segments, home = _segments(graph, entry, nodes, flow, borders)
     transfers = _transfers(graph, entry, cluster, flow, home)
     bindings = tuple(
         Binding(tensor=name, node=node, source=_delivered(name, node, flow, home, transfers))
@@ -129,14 +133,18 @@ class _Flow:
             self.bit(name, node)  # an input that is handed on as an output crosses too
 
 
-def _segments(graph: Graph, entry: Entry, nodes: list[str], flow: _Flow) -> tuple[list[Segment], list[str]]:
-    groups: dict[tuple[str, int, int], list[int]] = {}
+def _segments(
+    graph: Graph, entry: Entry, nodes: list[str], flow: _Flow, borders: Sequence[int]
+) -> tuple[list[Segment], list[str]]:
+    groups: dict[tuple[str, int, int, int], list[int]] = {}
     for position, node in enumerate(nodes):
-        groups.setdefault((node, flow.behind[position], flow.ahead[position]), []).append(position)
+        # How many borders lie before an operator only grows along an edge, like the crossings behind it.
+        key = (node, flow.behind[position], flow.ahead[position], bisect_right(borders, position))
+        groups.setdefault(key, []).append(position)
     home = [""] * len(nodes)
     segments = []
-    for number, ((node, _, _), positions) in enumerate(groups.items()):
-        identity = f"{entry.task}/{number:03d}@{node}"
+    for number, (key, positions) in enumerate(groups.items()):
+        node, identity = key[0], f"{entry.task}/{number:03d}@{key[0]}"
         for position in positions:
             home[position] = identity
         names = tuple(graph.operators[position].name for position in positions)

@@ -195,6 +195,7 @@ class Deployment:
                 lambda result: self._computed(fire, result),
                 self._pacer,
                 lambda: fire.request >= self._low,
+                executable.expected_s * self._pacer.factor,
             )
         )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -91,6 +92,8 @@ class Executable:
             artifact.model, weights, threads=site.threads, providers=site.providers
         )
         self._shapes = {port.tensor: (port_shape(port, tensors), tensors[port.tensor].dtype) for port in segment.inputs}
+        self.expected_s = float("inf")
+        """Seconds of the last run on zeros."""
         self._check_names()
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -106,9 +109,11 @@ class Executable:
 
     def warm_up(self, times: int) -> None:
         """Run it on zeros, so that the first request finds memory and caches ready."""
-        zeros = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._shapes.items()}
+        zeros: dict[str, np.ndarray] = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._shapes.items()}
         for _ in range(times):
+            start_s = time.monotonic()
             self.run(zeros)
+            self.expected_s = time.monotonic() - start_s
 
     def _check_names(self) -> None:
         wanted = {each.name for each in self._session.get_inputs()}

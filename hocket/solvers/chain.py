@@ -92,6 +92,7 @@ class Chain:
                 steps[block] += np.where(hosts[None, :] == sink, 0.0, costs.of_nets[number, hosts, sink][:, None])
         return steps
 
+    @cached_property
     def seconds(self) -> Floats:
         """(L + 1, D) seconds of the blocks before each boundary on each host."""
         of_blocks = np.zeros((len(self.blocks), len(self.hosts)))
@@ -102,6 +103,7 @@ class Chain:
         """Node of each unit, from the host of each block."""
         return [int(self.hosts[of_blocks[block]]) for block in self.block_of]
 
+    @cached_property
     def holds(self) -> tuple[Floats, Floats, Floats]:
         """Seconds for which the busiest resource on its way is held by each crossing of a straight chain.
 
@@ -142,8 +144,7 @@ class Chain:
         """(L, D) for each host and first block the end of the longest run that fits into its memory (half-open)."""
         cluster, graph, size = self.layout.problem.cluster, self.layout.graph, len(self.blocks)
         ends = np.full((size, len(self.hosts)), float(size))
-        boxes = np.array([sum(graph.tensor[n].nbytes for n in self._ports(block)) for block in self.blocks]) * window
-        weights = self._weights()
+        boxes = self._boxes * window
         for column, host in enumerate(self.hosts):
             room = cluster.nodes[host].memory_bytes
             if room is None:
@@ -151,13 +152,18 @@ class Chain:
             if self.layout.problem.whole_model:
                 ends[:, column] = np.where(graph.weight_bytes + boxes <= room, size, np.arange(size))
                 continue
-            for start in range(size):
-                ends[start, column] = _fits(weights, start, room - float(boxes[start]))
+            ends[:, column] = self._weights.furthest(room - boxes)
         return ends
 
-    def _ports(self, block: Block) -> tuple[str, ...]:
-        return block.inputs + block.side_inputs
+    @cached_property
+    def _boxes(self) -> Floats:
+        """(L,) bytes of what a run reads from outside if it starts at each block."""
+        sizes = {tensor.name: tensor.nbytes for tensor in self.layout.graph.tensors}
+        return np.array(
+            [sum(sizes[name] for name in block.inputs + block.side_inputs) for block in self.blocks], dtype=np.float64
+        )
 
+    @cached_property
     def _weights(self) -> "_Weights":
         graph = self.layout.graph
         last: dict[str, int] = {}
@@ -167,7 +173,7 @@ class Chain:
             names = dict.fromkeys(name for position in block.operators for name in graph.operators[position].weights)
             first_use.append(float(sum(graph.weights[name] for name in names)))
             again += [(last[name], number, graph.weights[name]) for name in names if name in last]
-            last.update(dict.fromkeys(names, number))
+            last |= dict.fromkeys(names, number)
         return _Weights(np.concatenate([[0.0], np.cumsum(first_use)]), again)
 
 
@@ -180,21 +186,19 @@ class _Weights:
         self.again = again
         """(block, next block that reads it too, bytes)"""
 
-    def of_runs(self, start: int) -> Floats:
+    def furthest(self, room: Floats) -> Floats:
+        """(L,) end of the longest run from each block whose weights take at most so much room."""
+        starts = np.arange(len(room))
+        if not self.again:
+            return np.asarray(np.searchsorted(self.before, self.before[:-1] + room, side="right") - 1).clip(starts)
+        ends = [np.searchsorted(self._of_runs(start), room[start], side="right") - 1 for start in starts]
+        return np.asarray(starts + np.array(ends).clip(0), dtype=np.float64)
+
+    def _of_runs(self, start: int) -> Floats:
         """Bytes of the runs from a block to each later boundary."""
         run = self.before[start:] - self.before[start]
-        if self.again:
-            saved = np.zeros(len(run))
-            for former, later, nbytes in self.again:
-                if former >= start:
-                    saved[later - start + 1] += nbytes
-            run = run - np.cumsum(saved)
-        return run
-
-
-def _fits(weights: _Weights, start: int, room: float) -> int:
-    if room < 0:
-        return start
-    if not weights.again:
-        return int(np.searchsorted(weights.before, weights.before[start] + room, side="right")) - 1
-    return start + int(np.searchsorted(weights.of_runs(start), room, side="right")) - 1
+        saved = np.zeros(len(run))
+        for former, later, nbytes in self.again:
+            if former >= start:
+                saved[later - start + 1] += nbytes
+        return np.asarray(run - np.cumsum(saved))

@@ -97,13 +97,13 @@ class _Search:
     def by_stages(self, aim: Literal["period", "sum"]) -> Proposal:
         """The best plan with one run of blocks per node."""
         # A window of 2 asks least of memory. If the plan that it allows fits with its own window, nothing is better.
-        found = self._stages(aim, 2, None)
+        found = self._stages(aim, 2, None, period_bound(self.layout) if aim == "period" else 0.0)
         if found is None:
             raise self._infeasible()
-        plan, value = found
+        plan, value, count = found
         cost = evaluate(self.problem, plan)
         if any(violation.constraint == "C6" for violation in cost.violations):
-            plan, value = self._by_count(aim)
+            plan, value = self._by_count(aim, value, count)
             cost = evaluate(self.problem, plan)
         if not cost.feasible:
             raise RefusedError(
@@ -112,20 +112,20 @@ class _Search:
             )
         return self._proven(plan, cost, value, "stages")
 
-    def _by_count(self, aim: Literal["period", "sum"]) -> tuple[Plan, float]:
-        """The best over all numbers of runs, each with the window that it needs."""
+    def _by_count(self, aim: Literal["period", "sum"], relaxed: float, likely: int) -> tuple[Plan, float]:
+        """The best over all numbers of runs, each with the window that it needs, the likely number first."""
         best: tuple[Plan, float] | None = None
-        for count in range(1, len(self.chain.hosts) + 1):
-            found = self._stages(aim, count + 1, count, np.inf if best is None else best[1])
+        for count in sorted(range(1, len(self.chain.hosts) + 1), key=lambda count: abs(count - likely)):
+            found = self._stages(aim, count + 1, count, relaxed, np.inf if best is None else best[1])
             if found is not None and (best is None or found[1] < best[1]):
-                best = found
+                best = found[:2]
         if best is None:
             raise self._infeasible()
         return best
 
     def _stages(
-        self, aim: Literal["period", "sum"], window: int, count: int | None, below: float = np.inf
-    ) -> tuple[Plan, float] | None:
+        self, aim: Literal["period", "sum"], window: int, count: int | None, least: float, below: float = np.inf
+    ) -> tuple[Plan, float, int] | None:
         runs = self._runs(window)
         if runs.sets * (runs.length + 1) * (8 * runs.width if aim == "sum" else 1) > _MOST_STATES:
             raise RefusedError(
@@ -133,16 +133,16 @@ class _Search:
                 f" than {_MOST_STATES} states"
             )
         if aim == "period":
-            stages = least_busiest(runs, period_bound(self.layout), count, below)
-            return None if stages is None else (self._plan(stages), runs.busiest(stages))
+            stages = least_busiest(runs, least, count, below)
+            return None if stages is None else (self._plan(stages), runs.busiest(stages), len(stages))
         costs = self._costs(runs)
         stages = least_sum(runs, costs, count)
-        return None if stages is None else (self._plan(stages), _sum(costs, stages))
+        return None if stages is None else (self._plan(stages), _sum(costs, stages), len(stages))
 
     def _runs(self, window: int) -> Runs:
-        enter, steps, leave = self.chain.holds()
+        enter, steps, leave = self.chain.holds
         calls = self.layout.call_s[self.chain.hosts]
-        return Runs(self.chain.seconds(), calls, enter, steps, leave, self.chain.room(window))
+        return Runs(self.chain.seconds, calls, enter, steps, leave, self.chain.room(window))
 
     def _costs(self, runs: Runs) -> Runs:
         before = np.vstack([np.zeros(runs.width), np.cumsum(self.chain.of_blocks, axis=0)])

@@ -4,7 +4,6 @@ A state is (set of nodes used, boundary reached), with a bit for each node that 
 be told apart are used in one order only, which keeps the sets few in fleets of equal devices.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from hocket.solvers.layout import Floats
 
 _EQUAL = 1 + 1e-12  # sums of floats that should be equal are so up to this
+_CLOSE = 1e-6  # relative; there are about as many busiest times as pairs of boundaries, so few lie so close
 
 
 class Stage(NamedTuple):
@@ -202,7 +202,10 @@ def _trace(
 
 
 def least_busiest(runs: Runs, least: float, count: int | None = None, below: float = np.inf) -> list[Stage] | None:
-    """The runs whose busiest node or way takes the shortest time, by bisection; None if none takes less than `below`.
+    """The runs whose busiest node or way takes the shortest time; None if none takes less than `below`.
+
+    The time is halved in until nothing lies between what is possible and what is not: what is possible is always the
+    busiest time of some runs, so a look just below it ends the search.
 
     Args:
         runs: the chain.
@@ -210,23 +213,36 @@ def least_busiest(runs: Runs, least: float, count: int | None = None, below: flo
         count: how many runs; absent = any number.
         below: only what takes less is wanted.
     """
-    fits: Callable[[float], list[Stage] | None] = lambda period_s: within(runs, period_s, count)  # noqa: E731
-    if runs.length == 0:
-        return None
-    best = fits(_longest(runs) if below == np.inf else below * (1 - 1e-12))
+    best = _first(runs, least, count, below)
     if best is None:
         return None
     low, high = least, runs.busiest(best)
     while high > low * _EQUAL:
-        middle = (low + high) / 2
+        close = high - low < _CLOSE * high
+        middle = high * (2 - _EQUAL**2) if close else (low + high) / 2
         if not low < middle < high:
             break
-        found = fits(middle)
-        if found is None:
-            low = middle
-        else:
+        found = within(runs, middle, count)
+        if found is not None:
             best, high = found, min(runs.busiest(found), middle)
+        elif close:
+            break
+        else:
+            low = middle
     return best
+
+
+def _first(runs: Runs, least: float, count: int | None, below: float) -> list[Stage] | None:
+    """Some runs that take less than `below`, not far above the least time where that is easy."""
+    if below < np.inf:
+        return within(runs, below * (2 - _EQUAL**2), count)
+    slack, longest = 0.01, _longest(runs)
+    while least * (1 + slack) < longest and slack < 1:
+        found = within(runs, least * (1 + slack), count)
+        if found is not None:
+            return found
+        slack *= 4
+    return within(runs, longest, count)
 
 
 def _longest(runs: Runs) -> float:

@@ -1,6 +1,8 @@
 """What a picture of a graph shows as one box: units, chains of them, or whole blocks, as few as the eye can hold."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from os.path import commonprefix
 from typing import NamedTuple
 
 from hocket.graph import Graph
@@ -126,17 +128,22 @@ def _terminal(graph: Graph, name: str, node: str | None) -> Box:
 
 def _title(graph: Graph, group: Sequence[int]) -> str:
     """The module that all operators belong to, else the kind of the one that computes most."""
-    scopes = [graph.operators[position].scope.split(".") for position in group]
-    shared = scopes[0]
-    for scope in scopes[1:]:
-        same = next((i for i, (a, b) in enumerate(zip(shared, scope, strict=False)) if a != b), len(scope))
-        shared = shared[:same]
+    shared = _shared([graph.operators[position].scope.split(".") for position in group])
     heaviest = max(group, key=lambda position: graph.operators[position].flops)
     kind = graph.operators[heaviest].kind.rpartition(".")[2]
     scope_name = ".".join(shared)
     if len(group) == 1 or not scope_name:
         return f"{kind} {scope_name}".strip()
     return scope_name
+
+
+def _shared(scopes: Sequence[list[str]]) -> list[str]:
+    """The parts that all paths begin with, and what the next parts begin with, if that says something."""
+    parts = list(takewhile(lambda column: len(set(column)) == 1, zip(*scopes, strict=False)))
+    rest = [scope[len(parts)] for scope in scopes if len(scope) > len(parts)]
+    stem = commonprefix(rest) if len(rest) == len(scopes) else ""
+    stem = stem.rstrip("_") if stem.endswith("_") else stem.rstrip("0123456789")
+    return [column[0] for column in parts] + ([stem] if len(stem) > 2 else [])
 
 
 def _by_place(group: Sequence[int], places: Sequence[Place | None]) -> Iterable[tuple[int, ...]]:

@@ -15,10 +15,13 @@ from hocket.view.legend import Entry, draw_head, head_width, height_of
 from hocket.view.palette import FAINT, INK, MUTED, PALE, PAPER, colours, mixed, readable_on
 from hocket.view.rows import Row, broken
 
-_MARGIN, _SIDE, _BETWEEN, _LANE_GAP = 0.3, 0.32, 0.5, 0.16
+_MARGIN, _SIDE, _BETWEEN, _LANE_GAP = 0.3, 0.46, 0.5, 0.16
 _TITLE_PT, _DETAIL_PT, _BYTES_PT = 7.5, 6.5, 7
 _LEAST_HEIGHT, _MOST_HEIGHT, _TERMINAL_HEIGHT = 0.36, 0.78, 0.26
 _LEAST_WIDTH, _MOST_WIDTH, _GAP = 0.72, 1.45, 0.34
+
+
+_Piece = tuple[list[Point], bool]
 
 
 class _Sheet(NamedTuple):
@@ -75,7 +78,7 @@ def draw_graph(
     title, about = graph.name, note or _about(graph)
     x = [sum(w + g for w, g in zip(widths[r.start : c], gaps[r.start : c], strict=True)) for r in rows for c in range(r.start, r.stop)]
     body = max(x[row.stop - 1] + widths[row.stop - 1] for row in rows) + 2 * _SIDE
-    width = max(body, head_width(title, about), 4.5) + 2 * _MARGIN
+    width = max(body, head_width(title, about), 6.5) + 2 * _MARGIN
     head = height_of(entries, width - 2 * _MARGIN)
     height = sum(row.high - row.low for row in rows) + _BETWEEN * len(rows) + head + 2 * _MARGIN
     canvas = Canvas(width, height)
@@ -182,10 +185,10 @@ def _draw_box(sheet: _Sheet, box: Box, corner: tuple[float, float], size: tuple[
 
 def _draw_edges(sheet: _Sheet) -> None:
     most = max((edge.nbytes for edge in sheet.edges), default=0)
-    turns: Counter[int] = Counter()
+    turns = _Turns(sheet)
     for edge, way in zip(sheet.edges, sheet.layout.ways, strict=True):
         style = {"colour": INK if edge.crosses else FAINT, "layer": 2.4 if edge.crosses else 2}
-        for points, turns_back in _pieces(sheet, way, turns):
+        for points, turns_back in turns.pieces(edge, way):
             width = _line_width(edge.nbytes, most)
             sheet.canvas.line(points, width=width, curved=not turns_back, rounded=0.14 * turns_back, **style)
     for number in range(len(sheet.boxes)):
@@ -194,43 +197,62 @@ def _draw_edges(sheet: _Sheet) -> None:
 
 def _write_bytes(sheet: _Sheet, source: int) -> None:
     """Beside a box, what leaves it for other nodes: each tensor once, however many read it."""
-    told = dict.fromkeys((edge.tensors, edge.nbytes) for edge in sheet.edges if edge.crosses and edge.source == source)
+    ways = [(edge, way) for edge, way in zip(sheet.edges, sheet.layout.ways, strict=True) if edge.source == source]
+    told = dict.fromkeys((edge.tensors, edge.nbytes) for edge, _ in ways if edge.crosses)
+    rise = sum(way[1][1] - way[0][1] for edge, way in ways if edge.crosses)
+    side = -1 if rise > 0.05 else 1  # the side that the lines turn away from
     column = sheet.layout.column[source]
     x = sheet.x[column] + sheet.width[column] + 0.06
-    y = sheet.base[sheet.row_of(column)] + sheet.layout.y[source] + 0.12
+    y = sheet.base[sheet.row_of(column)] + sheet.layout.y[source] + 0.12 * side
     for number, (_, nbytes) in enumerate(told):
         text = show(nbytes, "B")
-        sheet.canvas.text((x, y + 0.12 * number), text, size=_BYTES_PT, bold=True, halo=True)
+        sheet.canvas.text((x, y + 0.12 * side * number), text, size=_BYTES_PT, bold=True, halo=True)
 
 
 _Piece = tuple[list[Point], bool]
 
 
-def _pieces(sheet: _Sheet, way: Sequence[tuple[int, float]], turns: Counter[int]) -> list[_Piece]:
-    """The way of an edge on the sheet: pieces inside rows, and turns (True) from the end of a row to the next."""
-    points: list[Point] = []
-    pieces: list[_Piece] = [(points, False)]
-    for number, (column, y) in enumerate(way):
-        row = sheet.row_of(column)
-        left, right = sheet.x[column], sheet.x[column] + sheet.width[column]
-        spot = sheet.base[row] + y
-        if number and sheet.row_of(way[number - 1][0]) != row:
-            turn = _turn(sheet, row, points[-1], (left, spot), turns)
-            points = []
-            pieces += [(turn, True), (points, False)]
-        if number:
-            points.append((left, spot))
-        if number < len(way) - 1:
-            points.append((right, spot))
-    return [piece for piece in pieces if len(piece[0]) > 1]
+class _Turns:
+    """The ways of edges on the sheet: pieces inside rows, and turns from the end of a row to the next.
 
+    Edges that leave one box together turn together, and fan out in the next row.
+    """
 
-def _turn(sheet: _Sheet, row: int, start: Point, stop: Point, turns: Counter[int]) -> list[Point]:
-    """Out to the right, down between the rows, back to the left: each turn of a row a little inside the last."""
-    shift = 0.07 * (turns[row] % 4)
-    turns[row] += 1
-    before = sheet.rows[row - 1]
-    right = start[0] + _SIDE - 0.1 - shift
-    left = stop[0] - _SIDE + 0.1 + shift
-    level = sheet.base[row - 1] + before.low - _BETWEEN / 2 + 0.1 - shift
-    return [start, (right, start[1]), (right, level), (left, level), (left, stop[1]), stop]
+    def __init__(self, sheet: _Sheet) -> None:
+        self.sheet = sheet
+        self.taken: Counter[int] = Counter()
+        self.shared: dict[tuple[int, int], Point] = {}
+
+    def pieces(self, edge: Edge, way: Sequence[tuple[int, float]]) -> list[_Piece]:
+        """(points, whether they are a turn)."""
+        sheet = self.sheet
+        points: list[Point] = []
+        pieces: list[_Piece] = [(points, False)]
+        for number, (column, y) in enumerate(way):
+            row = sheet.row_of(column)
+            left, right = sheet.x[column], sheet.x[column] + sheet.width[column]
+            spot = sheet.base[row] + y
+            if number and sheet.row_of(way[number - 1][0]) != row:
+                turn, entry = self._turn(edge.source if number == 1 else None, row, points[-1], (left, spot))
+                points = [entry]
+                pieces += [(turn, True), (points, False)]
+            if number:
+                points.append((left, spot))
+            if number < len(way) - 1:
+                points.append((right, spot))
+        return [piece for piece in pieces if len(piece[0]) > 1]
+
+    def _turn(self, source: int | None, row: int, start: Point, stop: Point) -> tuple[list[Point], Point]:
+        """Out to the right, down between the rows, back to the left, each a little inside the last."""
+        sheet = self.sheet
+        if source is not None and (source, row) in self.shared:
+            return [], self.shared[source, row]
+        shift = 0.07 * (self.taken[row] % 4)
+        self.taken[row] += 1
+        right, left = start[0] + _SIDE - 0.1 - shift, stop[0] - _SIDE + shift
+        level = sheet.base[row - 1] + sheet.rows[row - 1].low - _BETWEEN / 2 + 0.1 - shift
+        middle = start[1] - sheet.base[row - 1] + sheet.base[row]
+        entry = stop if source is None else (left + 0.16, min(middle, level - 0.3))
+        if source is not None:
+            self.shared[source, row] = entry
+        return [start, (right, start[1]), (right, level), (left, level), (left, entry[1]), entry], entry

@@ -28,10 +28,7 @@ def broken(layout: Layout, heights: Sequence[float], widths: Sequence[float], be
         widths: of each column with the gap after it.
         between: room between two rows.
     """
-    passing = [0] * (len(widths) + 1)
-    for way in layout.ways:
-        for (column, _), _ in zip(way, way[1:], strict=False):
-            passing[column + 1] += 1
+    passing = _passing(layout, len(widths))
     bounds = _bounds(layout, heights, len(widths))
 
     def miss(rows: Sequence[Row]) -> float:
@@ -57,6 +54,15 @@ def _breaks(widths: Sequence[float], passing: Sequence[int], count: int) -> list
             edges.append(min(near, key=lambda c: (3 * (passing[c] - 1) + 8 * abs(sums[c] - aim) / (total / count))))
     edges.append(len(widths))
     return list(zip(edges, edges[1:], strict=False))
+
+
+def _passing(layout: Layout, columns: int) -> list[int]:
+    """How many lines pass from column to column; those that leave one box count as one."""
+    lines: list[set[tuple[float, int]]] = [set() for _ in range(columns + 1)]
+    for number, way in enumerate(layout.ways):
+        for hop, (column, y) in enumerate(way[:-1]):
+            lines[column + 1].add((y, -1 if hop == 0 else number))
+    return [len(found) for found in lines]
 
 
 def _bounds(layout: Layout, heights: Sequence[float], columns: int) -> list[tuple[float, float]]:

@@ -66,6 +66,4 @@ def _take_pictures(model: onnx.ModelProto) -> None:
     kept = [value for value in graph.value_info if value.name != first]
     del graph.value_info[:]
     graph.value_info.extend(kept)
-    graph.input[0].CopyFrom(
-        onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, [1, SIDE, SIDE, 3])
-    )
+    graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, [1, SIDE, SIDE, 3]))

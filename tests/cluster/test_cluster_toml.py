@@ -289,6 +289,12 @@ HOSTILE: list[Any] = [
     BASE + 'rate = "1e-320 B/s"',
     BASE + 'trace = "a\\u0000b"',
     HEAD + PHONE + 'name = "twice"',
+    HEAD + '[[node]]\nspeed = "1 FLOP/s"\nname = "a\\nb"',
+    HEAD + '[[node]]\nspeed = "1 FLOP/s"\nname = "a\\nb"\nspeeed = 1',
+    BASE + 'rate = "1 B/s"\nmedia = ["' + "x" * 900 + '"]',
+    HEAD + PHONE + '[[link]]\nrate = "1 B/s"\nbetween = ["phone", "' + "x" * 900 + '"]',
+    HEAD + PHONE + 'address = "' + "x" * 900 + '"',
+    HEAD + 'source = "nobody"\n' + "".join(f'[[node]]\nname = "n{n}"\nspeed = "1 FLOP/s"\n' for n in range(500)),
     "#" * (1 << 24) + "#",
 ]
 

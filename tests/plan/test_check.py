@@ -26,7 +26,7 @@ def faults(*where: tuple[str, object], cluster: Cluster = CLUSTER, codecs: objec
 
 
 def test_a_good_plan_has_no_fault() -> None:
-    assert faults(("u", "a"), ("v..w1", "b"), codecs=Crossing(tensor="u", target="b") and ("raw",)) == []
+    assert faults(("u", "a"), ("v..w1", "b"), codecs=("raw",)) == []
     split = Split(axis=0, parts=("a", Split(axis=0, parts=("b", "c"), weights=(1.0, 2.0))), cuts=(0,))
     assert faults(("u", "a"), ("v..w1", split), shares={"a": 2.0, "b": 0.5, "link:a>b": 1.0}) == []
 

@@ -90,9 +90,9 @@ def _attributes(op: OperatorView, parts: list[Source], groups: int) -> dict[str,
 def _padding_only(at: Context, box: Box) -> str:
     """Every window lies in the padding: what is left is the bias."""
     op, layout = at.op, LAYOUTS[at.op.kind]
-    if op.kind != "Conv":
+    if op.kind == "QLinearConv":
         raise UnsupportedError(f"windows of {op.name!r} lie in the padding alone, at {box}; take more rows")
-    if not op.has(2) or not at.owner:
+    if op.kind != "Conv" or not op.has(2) or not at.owner:
         return fill(at, at.constant(np.zeros(1, op.output_dtypes[0])), box)
     bias = _parameter(at, 2, op.shapes[2], box[1])
     lengths = (1, box[1][1] - box[1][0], *(1,) * len(op.shapes[layout.x][2:]))

@@ -139,9 +139,9 @@ class _Writer:
                 outputs.append(value_info(name, block.dtypes[tensor], shape))
         _rename(self.nodes, renamed)
         inputs = [
-            value_info(name, block.dtypes[tensor], extent(box))
-            for tensor in needs.inputs
-            for box, name in self.held[tensor]
+            value_info(region_name(tensor, box, block.shapes[tensor]), block.dtypes[tensor], extent(box))
+            for tensor, boxes in needs.inputs.items()
+            for box in boxes
         ]
         graph = onnx.helper.make_graph(self.nodes, "piece", inputs, outputs, list(self.initializers.values()))
         imports = [onnx.helper.make_opsetid(name, version) for name, version in self._opsets().items()]
@@ -245,7 +245,7 @@ class _Emitter:
         writer.domains.add(domain)
         made = writer.fresh(f"{self.op.name}.{kind}")
         writer.made.add(made)
-        names = [made if position == pick else "" for position in range(outputs)]
+        names = [made if position == pick else writer.fresh(f"{made}.{position}") for position in range(outputs)]
         given = {name: value for name, value in (attributes or {}).items() if value != []}
         node = onnx.helper.make_node(short, [*inputs], names, domain=domain, name=self._node_name(), **given)
         writer.nodes.append(node)

@@ -1,0 +1,146 @@
+"""MobileNetV2 with ImageNet weights looks at a cat over three emulated devices."""
+
+from typing import Any
+
+import numpy as np
+
+from hocket.cluster import Cluster, read_toml
+from hocket.control.measure import measure
+from hocket.control.progress import Progress, silent
+from hocket.control.run import Report, run
+from hocket.cost import problem_for
+from hocket.graph.onnx import load_model
+from hocket.runtime.codecs import encode
+from hocket.solvers import Solution, solve
+from hocket.zoo.assets import class_names, fetch
+from hocket.zoo.classifier import INPUT, classifier_path
+from hocket.zoo.preprocess import imagenet_pixels, top_classes
+
+_CLUSTER = """
+format = "hocket.cluster/1"
+name = "{name}"
+
+[[node]]
+name = "phone"
+speed = "10 GFLOP/s"
+slowdown = 6.0
+compute_power = "2 W"
+transmit_power = "1.5 W"
+
+[[node]]
+name = "edge"
+speed = "35 GFLOP/s"
+slowdown = 2.0
+compute_power = "15 W"
+transmit_power = "3 W"
+
+[[node]]
+name = "cloud"
+speed = "70 GFLOP/s"
+slowdown = 1.0
+compute_power = "80 W"
+transmit_power = "5 W"
+
+[[link]]
+between = ["phone", "edge"]
+rate = "{radio}"
+latency = "2 ms"
+
+[[link]]
+between = ["edge", "cloud"]
+rate = "{uplink}"
+latency = "8 ms"
+"""
+SETTINGS = {
+    "good links": {"radio": "24 Mbit/s", "uplink": "100 Mbit/s"},
+    "weak links": {"radio": "2 Mbit/s", "uplink": "5 Mbit/s"},
+}
+SOURCE = "phone"
+LOSSLESS = "raw+zlib"
+
+
+def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
+    """Plan and run a picture classifier over a phone, an edge box and a cloud server.
+
+    With good links every obvious candidate and the plan are run and measured; with weak ones staying on the phone wins,
+    and hocket says so.
+
+    Args:
+        requests: how many each candidate is measured with.
+        progress: told what is going on.
+
+    Returns:
+        `candidates` (name, predicted_s, measured_s, top1, label), `chosen`, `prediction_error` of the chosen plan,
+        `max_abs_error` of its output, `stages`, and the same without measurements under `weak_links`.
+
+    Raises:
+        AssetError: weights or picture cannot be had.
+        NodeError: a node failed.
+    """
+    progress("fetching weights and picture", 0, 1)
+    model = load_model(classifier_path())
+    inputs = {INPUT: imagenet_pixels(fetch("cat"))}
+    names = class_names()
+    progress("fetching weights and picture", 1, 1)
+    good, weak = (_cluster(name) for name in SETTINGS)
+    profile = measure(model, good, inputs=inputs, progress=progress)
+    ratio = _ratio(inputs[INPUT])
+    problems = [
+        problem_for(model.graph, cluster, profile=profile, source=SOURCE, input_codecs={LOSSLESS: ratio})
+        for cluster in (good, weak)
+    ]
+    chosen, staying = (solve(problem) for problem in problems)
+    rows, reports = [], {}
+    plans = {**_obvious(chosen), chosen.solver: chosen}
+    for number, (name, solution) in enumerate(plans.items()):
+        progress("running plans", number, len(plans))
+        reports[name] = run(solution, model=model, inputs=inputs, requests=requests)
+        rows.append(_row(name, reports[name], names))
+    progress("running plans", len(plans), len(plans))
+    report = reports[chosen.solver]
+    return {
+        "picture": "cat",
+        "candidates": rows,
+        "chosen": chosen.solver,
+        "stages": [{"node": stage["node"], "operators": len(stage["operators"])} for stage in chosen.stages()],
+        "crossings": chosen.crossings(),
+        "bound_s": chosen.bound,
+        "prediction_error": report.figures.prediction_error,
+        "max_abs_error": report.figures.max_abs_error,
+        "weak_links": {
+            "candidates": staying.candidates,
+            "chosen": sorted({stage["node"] for stage in staying.stages()}),
+            "predicted_s": staying.cost.latency_s,
+        },
+    }
+
+
+def _cluster(name: str) -> Cluster:
+    return read_toml(_CLUSTER.format(name=name.replace(" ", "_"), **SETTINGS[name]))
+
+
+def _ratio(picture: np.ndarray) -> float:
+    """Bytes after / before of the picture, compressed without loss."""
+    buffers, _ = encode(LOSSLESS, picture)
+    return sum(len(memoryview(buffer).cast("B")) for buffer in buffers) / picture.nbytes
+
+
+def _obvious(solution: Solution) -> dict[str, Solution]:
+    """All on one node, for every node."""
+    nodes = [node.name for node in solution.problem.cluster.nodes]
+    found = {"local": solve(solution.problem, "local")}
+    return found | {f"remote:{node}": solve(solution.problem, "remote", node=node) for node in nodes if node != SOURCE}
+
+
+def _row(name: str, report: Report, names: tuple[str, ...]) -> dict[str, Any]:
+    index, share = top_classes(report.answer["output"], 1)[0]
+    return {
+        "name": name,
+        "predicted_s": report.figures.predicted_s,
+        "measured_s": report.figures.measured_s.p50,
+        "top1": index,
+        "label": names[index],
+        "probability": share,
+    }
+
+

@@ -1,0 +1,155 @@
+"""Measuring a model on the nodes of a cluster, through the code path that serves, emulation included."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import onnxruntime
+
+from hocket import __version__
+from hocket.cluster import Cluster, Node
+from hocket.control.progress import Progress, silent
+from hocket.control.sessions import open_program
+from hocket.graph import topology
+from hocket.graph.execute import random_inputs
+from hocket.graph.model import Model
+from hocket.plan.build import build
+from hocket.plan.calibrate import calibrated
+from hocket.plan.lower import lower
+from hocket.plan.placement import entry_for
+from hocket.profile import Profile, measured_profile
+from hocket.program import Program
+
+PAUSE_S = 0.02
+"""Between requests: a node in service is not in a hot loop, and a cold processor is slower."""
+_PIECES = 12
+"""Segments that the model is cut into to see what a call costs."""
+
+
+@dataclass(frozen=True)
+class NodeTimes:
+    """What measuring one model on one node gave."""
+
+    kernel_s: Mapping[str, float]
+    whole_s: float
+    call_s: float
+    threads: int
+    host: str
+
+
+def measure(
+    model: Model,
+    cluster: Cluster,
+    *,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    repeats: int = 15,
+    timeout_s: float = 60.0,
+    progress: Progress = silent,
+) -> Profile:
+    """Measure every operator of a model on every node.
+
+    The whole model runs on each node in turn as one segment, and again in pieces: the difference is what a call costs.
+    ONNX Runtime's profiler divides the whole among the operators; its kernel times are measured on this computer, so for
+    a node elsewhere the division is an approximation while the total is its own.
+
+    Args:
+        model: weights may be absent; random ones take their place.
+        cluster: its nodes are started here or reached.
+        inputs: absent = seeded random.
+        repeats: runs that medians are taken of.
+        timeout_s: most seconds that a node may be silent.
+        progress: told what is going on.
+
+    Returns:
+        A profile with an entry for each node, in seconds.
+
+    Raises:
+        NodeError: a node cannot be started or reached.
+    """
+    model = calibrated(model)
+    feeds = dict(inputs) if inputs else random_inputs(model.graph)
+    progress("measuring kernels", 0, 1)
+    kernels = _kernel_s(model, feeds, repeats)
+    progress("measuring kernels", 1, 1)
+    times = {}
+    for number, node in enumerate(cluster.nodes):
+        progress("measuring nodes", number, len(cluster.nodes))
+        times[node.name] = _node_times(model, cluster, node, feeds, repeats, timeout_s, kernels)
+    progress("measuring nodes", len(cluster.nodes), len(cluster.nodes))
+    version = f"hocket {__version__}, onnxruntime {onnxruntime.__version__}"
+    return measured_profile(model.graph, times, version=version)
+
+
+def _node_times(
+    model: Model,
+    cluster: Cluster,
+    node: Node,
+    feeds: Mapping[str, np.ndarray],
+    repeats: int,
+    timeout_s: float,
+    kernels: Mapping[str, float],
+) -> NodeTimes:
+    whole = _computing_s(_alone(model, cluster, node, ()), model, feeds, repeats, timeout_s)
+    borders = _borders(model, _PIECES)
+    call_s = 0.0
+    if borders:
+        program = _alone(model, cluster, node, borders)
+        pieces = _computing_s(program, model, feeds, repeats, timeout_s)
+        call_s = max((pieces - whole) / (len(program.segments) - 1), 0.0)
+    call_s = min(call_s, whole / 2)  # a tiny model is all call
+    return NodeTimes(kernel_s=kernels, whole_s=whole, call_s=call_s, threads=node.threads, host=host_name())
+
+
+def _alone(model: Model, cluster: Cluster, node: Node, borders: Sequence[int]) -> Program:
+    """The whole model on one node, which also has the inputs and needs the answers."""
+    graph = model.graph
+    entry = entry_for(graph.name, graph, [node.name] * len(graph.operators))
+    inputs = {tensor.name: node.name for tensor in graph.inputs}
+    return lower(graph, entry, cluster, inputs, dict.fromkeys(graph.outputs, node.name), borders=borders)
+
+
+def _borders(model: Model, pieces: int) -> list[int]:
+    """Block borders that divide the graph into a few pieces."""
+    starts = [block.operators[0] for block in topology.blocks(model.graph)][1:]
+    step = max(len(starts) // (pieces - 1), 1)
+    return starts[step - 1 :: step][: pieces - 1]
+
+
+def _computing_s(
+    program: Program, model: Model, feeds: Mapping[str, np.ndarray], repeats: int, timeout_s: float
+) -> float:
+    """Median seconds that a request keeps the node's lane busy."""
+    with open_program(program, model, timeout_s=timeout_s) as session:
+        for _ in range(repeats + 2):
+            session.run(feeds)
+            time.sleep(PAUSE_S)
+        spans = session.trace().spans
+    per_request: dict[int, float] = {}
+    for span in spans:
+        if span.kind == "compute":
+            per_request[span.request] = per_request.get(span.request, 0.0) + span.stop_s - span.start_s
+    return median([seconds for request, seconds in per_request.items() if request >= 2])
+
+
+def _kernel_s(model: Model, feeds: Mapping[str, np.ndarray], repeats: int) -> dict[str, float]:
+    from hocket.runtime.measure import kernel_seconds
+
+    program = _local(model)
+    artifacts = build(model, program)
+    artifact = artifacts.artifacts[0]
+    weights = {name: artifacts.weight(sha256) for name, sha256 in artifact.weights.items()}
+    return kernel_seconds(artifact.model, weights, feeds, repeats=repeats)
+
+
+def _local(model: Model) -> Program:
+    here = Cluster(name="here", nodes=(Node(name="here", flops_per_s=1e9),))
+    return _alone(model, here, here.nodes[0], ())
+
+
+def host_name() -> str:
+    """Processor and system of this computer, as far as Python knows."""
+    import platform
+
+    return f"{platform.machine()} {platform.processor() or 'processor'}, {platform.system()} {platform.release()}"

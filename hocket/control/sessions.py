@@ -1,0 +1,70 @@
+"""Opening the runtime's session for a plan: lower it, build its models, start or reach its nodes."""
+
+from pathlib import Path
+
+from hocket.control.progress import Progress, silent
+from hocket.cost import Problem
+from hocket.cost.evaluate import entry_of
+from hocket.graph.model import Model
+from hocket.plan import Plan
+from hocket.plan.build import build
+from hocket.plan.lower import lower
+from hocket.program import Program
+from hocket.runtime.session import Session
+from hocket.runtime.keys import load_keys
+
+
+def open_session(
+    problem: Problem,
+    plan: Plan,
+    model: Model,
+    *,
+    keys: Path | None = None,
+    plaintext: bool = False,
+    timeout_s: float = 30.0,
+    progress: Progress = silent,
+) -> Session:
+    """Deploy the only task of a problem.
+
+    Args:
+        problem: task and cluster.
+        plan: where its operators run.
+        model: the weights.
+        keys: secret key file, for nodes on other machines.
+        plaintext: allow unencrypted links to other machines.
+        timeout_s: most seconds that a node may be silent.
+        progress: told what is going on.
+
+    Raises:
+        PlanError: the plan does not fit the problem.
+        NodeError: a node cannot be started or reached, or refuses.
+    """
+    task = problem.task
+    program = lower(task.graph, entry_of(plan, task), problem.cluster, task.inputs, task.outputs)
+    return open_program(program, model, keys=keys, plaintext=plaintext, timeout_s=timeout_s, progress=progress)
+
+
+def open_program(
+    program: Program,
+    model: Model,
+    *,
+    keys: Path | None = None,
+    plaintext: bool = False,
+    timeout_s: float = 30.0,
+    progress: Progress = silent,
+) -> Session:
+    """Deploy a program; the arguments are those of `open_session`."""
+    progress("building models", 0, 1)
+    artifacts = build(model, program)
+    progress("building models", 1, 1)
+    progress("starting nodes", 0, 1)
+    session = Session(
+        program,
+        artifacts.artifacts,
+        artifacts.weight,
+        keys=load_keys(keys) if keys else None,
+        plaintext=plaintext,
+        timeout_s=timeout_s,
+    )
+    progress("starting nodes", 1, 1)
+    return session
