@@ -22,9 +22,7 @@ def rows() -> list[Row]:
         # Profiles in the same minutes as the runs: the speed of a shared machine drifts.
         profile = measure(model, three_nodes(RATES[0]), repeats=11)
         for rate in RATES:
-            problem = problem_for(
-                model.graph, three_nodes(rate), profile=profile, objective=Objective(metric="period")
-            )
+            problem = problem_for(model.graph, three_nodes(rate), profile=profile, objective=Objective(metric="period"))
             solution = solve(problem)
             figures = run(solution, model=model, requests=11).figures
             nodes = len({stage["node"] for stage in solution.stages()})

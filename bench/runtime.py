@@ -1,9 +1,8 @@
-"""What the runtime costs: one hop, a large tensor, a node's start. Prints rows as JSON.
+"""What the runtime costs: one hop, a large tensor, a node's start; `python -m bench.runtime` prints rows as JSON.
 
-Every figure is a median over alternating runs of the thing and what it is compared with.
+Every figure is a median over alternating runs of the thing and of what it is compared with.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -12,18 +11,29 @@ import statistics
 import struct
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper
 
+from bench.table import Row
 from hocket.program import INPUT, Artifact, Binding, Port, Program, Segment, Site, TensorInfo, Transfer
 from hocket.runtime.session import Session
 
-NO_WEIGHTS: Callable[[str], np.ndarray] = lambda sha256: np.zeros(0)  # noqa: E731
+ROUNDS = 15
+STARTS = 7
+
+
+def rows() -> list[Row]:
+    """All figures."""
+    return [hop(), large(), *start()]
+
+
+def no_weights(sha256: str) -> np.ndarray:
+    """The models here have none."""
+    raise KeyError(sha256)
 
 
 def identity(segment: str, source: str, target: str, shape: Sequence[int]) -> Artifact:
@@ -44,10 +54,14 @@ def chain(nodes: Sequence[str], shape: tuple[int, ...], window: int = 2) -> tupl
     source = INPUT
     for i, node in enumerate(nodes):
         if i and nodes[i - 1] != node:
-            transfers.append(Transfer(id=f"t{i}", tensor=f"x{i}", source=source, path=(nodes[i - 1], node), nbytes=nbytes))
+            transfers.append(
+                Transfer(id=f"t{i}", tensor=f"x{i}", source=source, path=(nodes[i - 1], node), nbytes=nbytes)
+            )
             source = f"t{i}"
         port = Port(tensor=f"x{i}", sources=(source,))
-        segments.append(Segment(id=f"s{i}", node=node, operators=(f"x{i + 1}",), inputs=(port,), outputs=(f"x{i + 1}",)))
+        segments.append(
+            Segment(id=f"s{i}", node=node, operators=(f"x{i + 1}",), inputs=(port,), outputs=(f"x{i + 1}",))
+        )
         artifacts.append(identity(f"s{i}", f"x{i}", f"x{i + 1}", shape))
         source = f"s{i}"
     last = f"x{len(nodes)}"
@@ -66,27 +80,23 @@ def chain(nodes: Sequence[str], shape: tuple[int, ...], window: int = 2) -> tupl
     return program, artifacts
 
 
-def hop(rounds: int) -> dict[str, object]:
-    """Added latency of one hop with a 1 kB tensor: a-b-a against a-a-a, halved."""
+def hop() -> Row:
+    """Added latency of one hop with a 1 kB tensor: a-b-a against a-a-a, halved.
+
+    Not pinned: a node has a thread for the sockets beside its own, and nothing here computes.
+    """
     shape = (1, 256)
     x = {"x0": np.zeros(shape, np.float32)}
-    pins = {"a": 0, "b": 1}
     near, far = chain("aaa", shape), chain("aba", shape)
     added: list[float] = []
-    with Session(*near, NO_WEIGHTS, emulate=False, cpus=pins) as one, Session(*far, NO_WEIGHTS, emulate=False, cpus=pins) as two:
-        for _ in range(rounds):
-            pair = [[session.run(x).latency_s for _ in range(100)] for session in (one, two)]
-            added.append((statistics.median(pair[1]) - statistics.median(pair[0])) / 2)
-        spans = [span for span in two.trace().spans if span.kind == "transfer"]
-    return {
-        "figure": "one hop, 1 kB, two processes, loopback, p50",
-        "unit": "us",
-        "value": round(statistics.median(added) * 1e6, 1),
-        "quartiles": [round(number * 1e6, 1) for number in statistics.quantiles(added, n=4)],
-        "transfer_span_us": round(statistics.median(span.stop_s - span.start_s for span in spans) * 1e6, 1),
-        "target": 300,
-        "n": rounds,
-    }
+    with Session(*near, no_weights, emulate=False) as one, Session(*far, no_weights, emulate=False) as two:
+        for _ in range(ROUNDS):
+            pair = [statistics.median(session.run(x).latency_s for _ in range(100)) for session in (one, two)]
+            added.append(1e6 * (pair[1] - pair[0]) / 2)
+        spans = [span.stop_s - span.start_s for span in two.trace().spans if span.kind == "transfer"]
+    value = statistics.median(added)
+    note = f"{ROUNDS} pairs of 100, quartiles {_quartiles(added)}; on the wire {1e6 * statistics.median(spans):.0f} us"
+    return Row("one hop, 1 kB, two processes, loopback, p50", value, "us", "<= 300", value <= 300, note)
 
 
 class RawSocket:
@@ -126,16 +136,16 @@ class RawSocket:
             connection.sendall(struct.pack("d", time.monotonic()))
 
 
-def large(rounds: int) -> dict[str, object]:
+def large() -> Row:
     """Rate of a 16 MB tensor between two nodes, against a raw TCP socket."""
     shape = (16, 1 << 18)
-    nbytes = 4 * 16 * (1 << 18)
+    nbytes = 4 * shape[0] * shape[1]
     raw = RawSocket(nbytes)
     x = {"x0": np.zeros(shape, np.float32)}
     ratios, rates = [], []
-    with Session(*chain("ab", shape), NO_WEIGHTS, emulate=False) as session:
+    with Session(*chain("ab", shape), no_weights, emulate=False) as session:
         session.run(x)
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             plain_s = statistics.median(raw.send() for _ in range(5))
             for _ in range(5):
                 session.run(x)
@@ -144,47 +154,35 @@ def large(rounds: int) -> dict[str, object]:
             ratios.append(plain_s / ours_s)
             rates.append(nbytes / ours_s / 1e9)
     raw.close()
-    return {
-        "figure": "rate of a 16 MB tensor between two nodes / raw TCP socket",
-        "unit": "ratio",
-        "value": round(statistics.median(ratios), 3),
-        "quartiles": [round(number, 3) for number in statistics.quantiles(ratios, n=4)],
-        "gb_per_s": round(statistics.median(rates), 2),
-        "target": 0.7,
-        "n": rounds,
-    }
+    value = statistics.median(ratios)
+    note = f"{ROUNDS} pairs, quartiles {_quartiles(ratios)}; {statistics.median(rates):.2f} GB/s"
+    return Row("16 MB tensor between two nodes / raw TCP socket, rate", value, "x", ">= 0.7", value >= 0.7, note)
 
 
-def start(rounds: int) -> list[dict[str, object]]:
+def start() -> list[Row]:
     """Seconds from nothing to ready of a node process, and its resident memory before a model."""
     seconds, megabytes = [], []
     command = [sys.executable, "-m", "hocket.runtime", "--name", "a", "--owned"]
-    for _ in range(rounds):
+    for _ in range(STARTS):
         begin_s = time.monotonic()
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        if child.stdout is None or child.stdin is None:
-            raise RuntimeError("a child without pipes")
-        child.stdout.readline()
-        seconds.append(time.monotonic() - begin_s)
-        status = open(f"/proc/{child.pid}/status").read()
-        megabytes.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
-        child.stdin.close()
-        child.wait()
-        child.stdout.close()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            if child.stdout is not None and child.stdin is not None:
+                child.stdout.readline()
+                seconds.append(time.monotonic() - begin_s)
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                megabytes.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
+                child.stdin.close()
+    start_s, resident = statistics.median(seconds), statistics.median(megabytes)
     return [
-        {"figure": "node: import and start", "unit": "s", "value": round(statistics.median(seconds), 3), "target": 1.0, "n": rounds},
-        {"figure": "node: resident before a model", "unit": "MB", "value": round(statistics.median(megabytes), 1), "target": 120, "n": rounds},
-    ]  # fmt: skip
+        Row("node: import and start", start_s, "s", "<= 1", start_s <= 1, f"median of {STARTS}"),
+        Row("node: resident before a model", resident, "MB", "<= 120", resident <= 120, f"median of {STARTS}"),
+    ]
 
 
-def main() -> None:
-    """Run all and print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    rows = [hop(rounds), large(rounds), *start(max(rounds // 2, 3))]
-    print(json.dumps({"bench": "runtime", "onnx": onnx.__version__, "threads": threading.active_count(), "rows": rows}, indent=1))
+def _quartiles(numbers: Sequence[float]) -> str:
+    low, _, high = statistics.quantiles(numbers, n=4)
+    return f"{low:.3g}..{high:.3g}"
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps([row._asdict() for row in rows()], indent=1))

@@ -53,7 +53,7 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
             return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
             if isinstance(error.__cause__, HocketError):  # a noun that refused itself has said it all
-                raise FormatError(f"{name}: {error.__cause__}") from None
+                raise FormatError(f"{name}: {_shortened(str(error.__cause__))}") from None
             raise FormatError(f"{name} is not a valid {expected}: {_sentence(error)}; correct that field") from None
         except (OverflowError, RecursionError, ValueError) as error:
             raise FormatError(f"{name} is not a valid {expected}: {error}; correct that field") from None
@@ -69,8 +69,14 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
 
 
 def _sentence(error: Exception) -> str:
-    # A field's own name may be anything; keep the sentence on one line and short.
-    return " ".join(str(error)[:_MOST_SENTENCE].replace("`", "'").replace(" - at", " at").split())
+    return _shortened(str(error).replace("`", "'").replace(" - at", " at"))
+
+
+def _shortened(text: str) -> str:
+    """One line, without the middle of what is too long to read: a name in a broken file may be anything."""
+    text = " ".join(text.split())
+    half = _MOST_SENTENCE // 2
+    return text if len(text) <= _MOST_SENTENCE else f"{text[:half]}...{text[-half:]}"
 
 
 def decode_json(text: str | bytes, *, name: str) -> dict[str, Any]:

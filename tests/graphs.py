@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
+
 from hocket.cluster import Cluster, Direction, Link, Node
 from hocket.cost import Objective, Problem, Task
 from hocket.graph import Graph, Operator, Tensor
 from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
 from hocket.profile import NodeProfile, Profile
-from onnx import TensorProto, helper, numpy_helper
 
 MODELS = Path(__file__).parent.parent / "hocket" / "zoo" / "models"
 DENSE = ("Conv", "MatMul", "Gemm", "Concat", "MaxPool")
@@ -31,7 +32,10 @@ def operator(name: str, *inputs: str, kind: str = "Conv", more: Sequence[str] = 
 
 
 def graph_of(
-    *operators: Operator, inputs: Sequence[str] = ("x",), outputs: Sequence[str] = (), sizes: Mapping[str, int] | None = None
+    *operators: Operator,
+    inputs: Sequence[str] = ("x",),
+    outputs: Sequence[str] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> Graph:
     """A graph of bytes: `sizes` is the number of bytes of a tensor (1000 if it is not named)."""
     names = [*inputs, *(name for op in operators for name in op.outputs)]
@@ -91,9 +95,7 @@ def link(a: str, b: str, bytes_per_s: float | None = 1e6, latency_s: float = 0.0
 
 def mesh(*nodes: Node, bytes_per_s: float | None = 1e6, latency_s: float = 0.0) -> Cluster:
     """Nodes, each linked to each."""
-    links = tuple(
-        link(a.name, b.name, bytes_per_s, latency_s) for i, a in enumerate(nodes) for b in nodes[i + 1 :]
-    )
+    links = tuple(link(a.name, b.name, bytes_per_s, latency_s) for i, a in enumerate(nodes) for b in nodes[i + 1 :])
     return Cluster(name="mesh", nodes=nodes, links=links)
 
 
@@ -105,7 +107,13 @@ def profile_of(graph: Graph, seconds: Mapping[str, Mapping[str, float]], **field
 
 
 def problem_of(
-    graph: Graph, cluster: Cluster, profile: Profile, *, objective: Objective | None = None, task: Mapping[str, object] | None = None, **fields: object
+    graph: Graph,
+    cluster: Cluster,
+    profile: Profile,
+    *,
+    objective: Objective | None = None,
+    task: Mapping[str, object] | None = None,
+    **fields: object,
 ) -> Problem:
     """A problem of one task whose inputs and outputs are at the source of the cluster."""
     made = Task(

@@ -180,7 +180,9 @@ def random_cluster(rng: random.Random, nodes: int, *, limited: bool = False, med
     return Cluster(name="random", nodes=made, links=tuple(links), media=shared)
 
 
-def random_problem(seed: int, metric: str = "sequential", *, nodes: int = 2, size: int = 6, **options: object) -> Problem:
+def random_problem(
+    seed: int, metric: str = "sequential", *, nodes: int = 2, size: int = 6, **options: object
+) -> Problem:
     """A problem of one task.
 
     Args:
@@ -191,7 +193,9 @@ def random_problem(seed: int, metric: str = "sequential", *, nodes: int = 2, siz
         options: shape, limited, media, call_s, relay, packed, spread.
     """
     rng = random.Random(f"{seed} {metric} {nodes} {size} {sorted(options.items())}")
-    graph = random_graph(rng, size=size, shape=str(options.get("shape", rng.choice(["chain", "diamond", "dag", "dag"]))))
+    graph = random_graph(
+        rng, size=size, shape=str(options.get("shape", rng.choice(["chain", "diamond", "dag", "dag"])))
+    )
     cluster = random_cluster(rng, nodes, limited=bool(options.get("limited")), media=bool(options.get("media")))
     hosts = [node.name for node in cluster.nodes]
     if options.get("relay"):

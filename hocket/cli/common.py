@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from hocket.cost import Objective, Problem
+from hocket.cost import Objective, Problem, evaluate, read_problem
 from hocket.errors import FormatError
 from hocket.graph import Graph
 from hocket.graph.model import Model
@@ -82,14 +82,13 @@ def read_solution(path: Path, problem: Path | None = None) -> Solution:
     if isinstance(noun, Plan):
         if problem is None:
             raise FormatError(f"{path} is a plan without its problem; give the problem with --problem")
-        return Solution.of(read_problem_file(problem), noun)
+        given = read_problem_file(problem)
+        return Solution(problem=given, plan=noun, cost=evaluate(given, noun), solver="given")
     raise FormatError(f"{path} holds a {type(noun).__name__.lower()}; give a solution or a plan")
 
 
 def read_problem_file(path: Path) -> Problem:
     """A problem as TOML or JSON."""
-    from hocket.cost import read_problem
-
     return Problem.load(path) if path.suffix == ".json" else read_problem(path, read_graph)
 
 

@@ -58,7 +58,7 @@ def measure(
 
 def run(
     plan: PlanArgument,
-    input: Annotated[Path | None, typer.Option(help=".npy or .npz with the inputs, or a picture.")] = None,  # noqa: A002
+    input: Annotated[Path | None, typer.Option(help=".npy or .npz with the inputs, or a picture.")] = None,
     requests: Annotated[int, typer.Option(help="How many requests are measured.")] = 20,
     timeout: Annotated[float, typer.Option(help="Most seconds that an answer may take.")] = 30.0,
     trace: Annotated[Path | None, typer.Option(help="Write the measured trace here.")] = None,

@@ -3,7 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,14 +11,14 @@ from hocket import view
 from hocket.cli.common import Json, print_json, read_model
 from hocket.graph.topology import blocks, boundaries
 from hocket.runtime.keys import save_keys
-from hocket.solvers import describe
+from hocket.solvers import all_solvers, table_of
 from hocket.units import show
 from hocket.zoo import NAMES
 
 
 def solvers(json: Json = False) -> None:
     """List the solvers: what each solves, what its answer is worth, its source, where it departs from it."""
-    rows = describe()
+    rows = table_of(all_solvers().values())
     if json:
         print_json({"solvers": rows})
     else:
@@ -27,7 +27,7 @@ def solvers(json: Json = False) -> None:
 
 def zoo(json: Json = False) -> None:
     """List the models that come with hocket."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in NAMES:
         graph = read_model(f"zoo:{name}").graph
         rows.append(
@@ -43,7 +43,7 @@ def zoo(json: Json = False) -> None:
     if json:
         print_json({"models": rows})
     else:
-        view.print_table("zoo", [{**row, "flops": show(float(row["flops"]), "FLOP")} for row in rows])
+        view.print_table("zoo", [{**row, "flops": show(row["flops"], "FLOP")} for row in rows])
 
 
 def keys(

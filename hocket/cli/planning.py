@@ -7,7 +7,6 @@ import typer
 
 from hocket import view
 from hocket.cli.common import (
-    ClusterArgument,
     Json,
     ModelArgument,
     PlanArgument,

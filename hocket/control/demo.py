@@ -14,7 +14,7 @@ from hocket.runtime.codecs import encode
 from hocket.solvers import Solution, solve
 from hocket.zoo.assets import class_names, fetch
 from hocket.zoo.classifier import INPUT, classifier_path
-from hocket.zoo.preprocess import imagenet_pixels, top_classes
+from hocket.zoo.preprocess import picture_pixels, top_classes
 
 _CLUSTER = """
 format = "hocket.cluster/1"
@@ -23,7 +23,7 @@ name = "{name}"
 [[node]]
 name = "phone"
 speed = "10 GFLOP/s"
-slowdown = 6.0
+slowdown = 10.0
 compute_power = "2 W"
 transmit_power = "1.5 W"
 
@@ -52,7 +52,7 @@ rate = "{uplink}"
 latency = "8 ms"
 """
 SETTINGS = {
-    "good links": {"radio": "24 Mbit/s", "uplink": "100 Mbit/s"},
+    "good links": {"radio": "36 Mbit/s", "uplink": "100 Mbit/s"},
     "weak links": {"radio": "2 Mbit/s", "uplink": "5 Mbit/s"},
 }
 SOURCE = "phone"
@@ -78,13 +78,14 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
         NodeError: a node failed.
     """
     progress("fetching weights and picture", 0, 1)
-    model = load_model(classifier_path())
-    inputs = {INPUT: imagenet_pixels(fetch("cat"))}
+    picture = picture_pixels(fetch("cat"))
+    model = load_model(classifier_path(*picture.shape[1:3]))
+    inputs = {INPUT: picture}
     names = class_names()
     progress("fetching weights and picture", 1, 1)
     good, weak = (_cluster(name) for name in SETTINGS)
     profile = measure(model, good, inputs=inputs, progress=progress)
-    ratio = _ratio(inputs[INPUT])
+    ratio = _ratio(picture)
     problems = [
         problem_for(model.graph, cluster, profile=profile, source=SOURCE, input_codecs={LOSSLESS: ratio})
         for cluster in (good, weak)
@@ -142,5 +143,3 @@ def _row(name: str, report: Report, names: tuple[str, ...]) -> dict[str, Any]:
         "label": names[index],
         "probability": share,
     }
-
-

@@ -21,9 +21,8 @@ from hocket.plan.lower import lower
 from hocket.plan.placement import entry_for
 from hocket.profile import Profile, measured_profile
 from hocket.program import Program
+from hocket.runtime.measure import PAUSE_S, measure_operators
 
-PAUSE_S = 0.02
-"""Between requests: a node in service is not in a hot loop, and a cold processor is slower."""
 _PIECES = 12
 """Segments that the model is cut into to see what a call costs."""
 
@@ -133,14 +132,12 @@ def _computing_s(
     return median([seconds for request, seconds in per_request.items() if request >= 2])
 
 
-def _kernel_s(model: Model, feeds: Mapping[str, np.ndarray], repeats: int) -> dict[str, float]:
-    from hocket.runtime.measure import kernel_seconds
-
+def _kernel_s(model: Model, feeds: Mapping[str, np.ndarray], repeats: int) -> Mapping[str, float]:
     program = _local(model)
     artifacts = build(model, program)
     artifact = artifacts.artifacts[0]
     weights = {name: artifacts.weight(sha256) for name, sha256 in artifact.weights.items()}
-    return kernel_seconds(artifact.model, weights, feeds, repeats=repeats)
+    return measure_operators(artifact.model, weights, feeds, repeats=repeats).kernel_s
 
 
 def _local(model: Model) -> Program:

@@ -10,8 +10,8 @@ from hocket.plan import Plan
 from hocket.plan.build import build
 from hocket.plan.lower import lower
 from hocket.program import Program
-from hocket.runtime.session import Session
 from hocket.runtime.keys import load_keys
+from hocket.runtime.session import Session
 
 
 def open_session(

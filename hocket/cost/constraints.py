@@ -82,9 +82,15 @@ def _limits(problem: Problem, cost: Cost) -> Iterator[Violation]:
                     sentence=f"limit: reliability is at least {limit:.6g}, and this plan's is {cost.reliability:.6g};"
                     " lower the limit or use fewer nodes",
                 )
-            continue
-        found = figure(cost, metric)
-        if found > limit:
+        elif metric == "accuracy":
+            if cost.accuracy is None or cost.accuracy < limit:
+                known = "is not known" if cost.accuracy is None else f"is {cost.accuracy:.4g}"
+                yield Violation(
+                    constraint="limit",
+                    sentence=f"limit: accuracy is at least {limit:.4g}, and this plan's {known};"
+                    " measure it or lower the limit",
+                )
+        elif (found := figure(cost, metric)) > limit:
             yield Violation(
                 constraint="limit",
                 sentence=f"limit: {FIELDS[metric]} is at most {limit:.6g}, and this plan's is {found:.6g};"

@@ -29,10 +29,20 @@ def evaluate(problem: Problem, plan: Plan, *, trace: bool = False) -> Cost:
     Raises:
         PlanError: the plan does not fit the problem (C1).
     """
+    _check_tasks(problem, plan)
     costs = [_one(problem, task, entry_of(plan, task), trace) for task in problem.tasks]
     cost = costs[0] if len(costs) == 1 else _together(problem, costs)
     cost = cost.replace(violations=violations(problem, cost, costs))
     return cost.replace(value=value(problem, cost))
+
+
+def _check_tasks(problem: Problem, plan: Plan) -> None:
+    names = [task.name for task in problem.tasks]
+    for entry in plan.entries:
+        if entry.task not in names:
+            raise PlanError(
+                f"C1: an entry serves a task, and {entry.task!r} is none of {', '.join(names)}; correct its task"
+            )
 
 
 def durations(problem: Problem, task: Task, program: Program) -> Durations:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hocket.cluster import Cluster
-from hocket.errors import ProfileError
+from hocket.errors import GraphError, ProfileError
 from hocket.graph import Graph
 from hocket.nouns import Noun, Value
 from hocket.profile import Profile
@@ -69,6 +69,7 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
 
     def __post_init__(self) -> None:
         for task in self.tasks:
+            _check_ends(task)
             for node in (*task.inputs.values(), *task.outputs.values()):
                 self.cluster.require(node)
             names = {operator.name for operator in task.graph.operators}
@@ -101,3 +102,23 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
             energy += seconds * node.compute_w
             price += seconds * (node.compute_price_per_s + node.compute_w * node.energy_price_per_j)
         return {"latency": latency, "sequential": latency, "period": latency, "energy": energy, "price": price}
+
+
+def _check_ends(task: Task) -> None:
+    """Every input comes from somewhere, and what goes somewhere is an output.
+
+    Raises:
+        GraphError: an input without a node, an unknown tensor, or no output at all.
+    """
+    entering = [tensor.name for tensor in task.graph.inputs]
+    for name in entering:
+        if name not in task.inputs:
+            raise GraphError(f"every input of a task is at a node, and {name!r} of {task.name!r} is not; name its node")
+    for name, known in [*((name, entering) for name in task.inputs), *((n, task.graph.outputs) for n in task.outputs)]:
+        if name not in known:
+            raise GraphError(
+                f"a task's tensors are inputs and outputs of its model, and {name!r} of {task.name!r} is none;"
+                " correct its name"
+            )
+    if not task.outputs:
+        raise GraphError(f"a task has an output that somebody needs, and {task.name!r} has none; name its node")

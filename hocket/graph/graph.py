@@ -1,17 +1,26 @@
 """The model as planners see it: operators in topological order, tensors with one producer and many readers."""
 
+from collections.abc import Set
 from functools import cached_property
+from typing import Annotated
+
+import msgspec
 
 from hocket.errors import GraphError
 from hocket.nouns import Noun, Value
 
-_ITEM_BYTES = {
-    "float64": 8, "int64": 8, "uint64": 8, "complex64": 8,
-    "float32": 4, "int32": 4, "uint32": 4,
-    "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
-    "int8": 1, "uint8": 1, "bool": 1, "float8_e4m3fn": 1, "float8_e5m2": 1,
-    "int4": 0.5, "uint4": 0.5, "string": 64,
+_ITEM_BITS = {
+    "float64": 64, "int64": 64, "uint64": 64, "complex64": 64,
+    "float32": 32, "int32": 32, "uint32": 32,
+    "float16": 16, "bfloat16": 16, "int16": 16, "uint16": 16,
+    "int8": 8, "uint8": 8, "bool": 8, "float8_e4m3fn": 8, "float8_e5m2": 8,
+    "int4": 4, "uint4": 4, "string": 512,
 }  # fmt: skip
+MOST_BYTES = 1 << 60
+"""No tensor is larger; beyond it a shape is a mistake, and floats could not hold what follows from it."""
+Length = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
+Count = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Tensor(Value, frozen=True):
@@ -20,7 +29,7 @@ class Tensor(Value, frozen=True):
     name: str
     dtype: str
     """A numpy name, float32 for example."""
-    shape: tuple[int, ...]
+    shape: tuple[Length, ...]
 
     @property
     def size(self) -> int:
@@ -47,12 +56,12 @@ class Operator(Value, frozen=True):
     outputs: tuple[str, ...]
     weights: tuple[str, ...] = ()
     """Initializers that it reads."""
-    macs: float = 0.0
+    macs: Count = 0.0
     """Multiply-accumulates."""
-    flops: float = 0.0
+    flops: Count = 0.0
     """Floating-point operations: two for a multiply-accumulate."""
-    weight_bytes: int = 0
-    moved_bytes: int = 0
+    weight_bytes: Bytes = 0
+    moved_bytes: Bytes = 0
     """Bytes read and written: weights, inputs and outputs. The memory side of a roofline."""
     scope: str = ""
     """Path of the module that it came from, `features.3.conv` for example; empty if not known."""
@@ -79,35 +88,52 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
     operators: tuple[Operator, ...]
     tensors: tuple[Tensor, ...]
     """Every activation, inputs included."""
-    weights: dict[str, int] = {}
+    weights: dict[str, Bytes] = {}
     """Bytes of each initializer that some operator reads."""
     source: Source | None = None
     bindings: dict[str, int] = {}
     """The number given to each symbolic dimension."""
 
     def __post_init__(self) -> None:
+        self._check_tensors()
         known = {tensor.name for tensor in self.inputs}
-        declared = {tensor.name for tensor in self.tensors}
-        if len(declared) != len(self.tensors):
-            raise GraphError(f"tensor names are unique, and {self.name!r} repeats one; rename it")
         for operator in self.operators:
-            for name in operator.inputs:
-                if name not in known:
-                    raise GraphError(
-                        f"operator {operator.name!r} reads {name!r} before anything makes it;"
-                        " sort the operators topologically first"
-                    )
-            if not operator.outputs or operator.outputs[0] != operator.name:
-                raise GraphError(f"an operator is named by its first output, and {operator.name!r} is not; rename it")
-            for name in operator.outputs:
-                if name in known:
-                    raise GraphError(f"a tensor has one producer, and {name!r} has two; rename one of them")
-                known.add(name)
+            self._check_operator(operator, known)
+            known.update(operator.outputs)
+        declared = {tensor.name for tensor in self.tensors}
         for name in sorted(known - declared):
             raise GraphError(f"tensor {name!r} has no shape; list it in the graph's tensors")
         for name in self.outputs:
             if name not in known:
                 raise GraphError(f"nothing makes the output {name!r}; list an existing tensor")
+
+    def _check_tensors(self) -> None:
+        if len({tensor.name for tensor in self.tensors}) != len(self.tensors):
+            raise GraphError(f"tensor names are unique, and {self.name!r} repeats one; rename it")
+        for tensor in self.tensors:
+            if tensor.nbytes > MOST_BYTES:
+                raise GraphError(
+                    f"a tensor has at most 2^60 bytes, and {tensor.name!r} of {self.name!r} has more; correct its shape"
+                )
+
+    def _check_operator(self, operator: Operator, known: Set[str]) -> None:
+        for name in operator.inputs:
+            if name not in known:
+                raise GraphError(
+                    f"operator {operator.name!r} reads {name!r} before anything makes it;"
+                    " sort the operators topologically first"
+                )
+        for name in operator.weights:
+            if name not in self.weights:
+                raise GraphError(
+                    f"operator {operator.name!r} reads the weight {name!r}, whose size is not known; list it in the"
+                    " graph's weights"
+                )
+        if not operator.outputs or operator.outputs[0] != operator.name:
+            raise GraphError(f"an operator is named by its first output, and {operator.name!r} is not; rename it")
+        for position, name in enumerate(operator.outputs):
+            if name in known or name in operator.outputs[:position]:
+                raise GraphError(f"a tensor has one producer, and {name!r} has two; rename one of them")
 
     @cached_property
     def tensor(self) -> dict[str, Tensor]:
@@ -163,9 +189,9 @@ def nbytes(dtype: str, shape: tuple[int, ...]) -> int:
     >>> nbytes("float32", (1, 3, 224, 224))
     602112
     """
-    if dtype not in _ITEM_BYTES:
-        raise GraphError(f"element type {dtype!r} is not known; cast the tensor to one of {', '.join(_ITEM_BYTES)}")
+    if dtype not in _ITEM_BITS:
+        raise GraphError(f"element type {dtype!r} is not known; cast the tensor to one of {', '.join(_ITEM_BITS)}")
     size = 1
     for length in shape:
         size *= length
-    return int(size * _ITEM_BYTES[dtype] + 0.5)
+    return (size * _ITEM_BITS[dtype] + 7) // 8

@@ -12,7 +12,7 @@ FOLDED = frozenset(
     {
         "Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu", "Selu", "Celu",
         "Gelu", "Mish", "Softplus", "Softsign", "ThresholdedRelu", "BatchNormalization", "Add", "Sub", "Mul", "Div",
-        "Neg", "Abs", "Erf", "Exp", "Sqrt", "Cast", "LRN",
+        "Neg", "Abs", "Round", "Floor", "Ceil", "Erf", "Exp", "Sqrt", "Cast", "LRN",
     }
 )  # fmt: skip
 """Element-wise operators that engines compute together with their producer when nothing else reads it."""
@@ -85,8 +85,8 @@ def boundaries(graph: Graph) -> tuple[int, ...]:
     """Positions p such that exactly one activation passes from operators[:p] to operators[p:], rising.
 
     Every path from an operator before p to one after it goes through that tensor (an articulation point). Inputs of the
-    graph that are read on both sides (masks, rotary tables) do not count: they may enter anywhere. Neither do outputs of
-    the graph that nothing reads after p: they go to where they are wanted.
+    graph that are read on both sides (masks, rotary tables) do not count: they may enter anywhere. Neither do outputs
+    of the graph that nothing reads after p: they go to where they are wanted.
     """
     last = {name: max(readers, default=-1) for name, readers in graph.readers.items()}
     ends: dict[int, int] = {}

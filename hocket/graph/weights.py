@@ -54,7 +54,7 @@ def random_weight(model: "Model", name: str) -> np.ndarray:
     if kind in _NORMALISING and index == 1:
         return (1 + 0.1 * noise).astype(dtype)
     if kind in _CONTRACTING and index == 1:
-        return (noise * np.sqrt(2 / fan_in(kind, shape))).astype(dtype)
+        return np.asarray(noise * np.sqrt(2 / fan_in(kind, shape)), dtype)
     if kind == "BatchNormalization":
         noise = np.abs(1 + 0.1 * noise) if index in (1, 4) else 0.1 * noise
     elif kind != "Gather":

@@ -129,7 +129,8 @@ def predict_node(predictor: Predictor, graph: Graph, node: str) -> NodeProfile:
 def _entry(graph: Graph, profile: Profile, node: str | None) -> NodeProfile:
     if node is None and len(profile.nodes) != 1:
         raise ProfileError(
-            f"a predictor is for one node, and the profile of {graph.name!r} has {', '.join(profile.nodes) or 'none'};"
+            f"a predictor is for one node, and the profile of {graph.name!r} has"
+            f" {', '.join(sorted(profile.nodes)) or 'none'};"
             " name one of them"
         )
     entry = profile.at(node if node is not None else next(iter(profile.nodes)))

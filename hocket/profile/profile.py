@@ -8,13 +8,14 @@ import msgspec
 from hocket.errors import ProfileError
 from hocket.nouns import Noun, Value
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+"""Not more than 30 000 years, so that sums stay numbers."""
 
 
 class CodecCost(Value, frozen=True):
     """What a codec does to one kind of tensor on one node, for each byte of the tensor before it."""
 
-    ratio: Annotated[float, msgspec.Meta(gt=0)]
+    ratio: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
     """Bytes after / bytes before."""
     encode_s_per_byte: Seconds = 0.0
     decode_s_per_byte: Seconds = 0.0

@@ -67,12 +67,8 @@ def _open(options: argparse.Namespace) -> tuple[Node, dict[str, object]]:
         keys = load_keys(options.keys / f"{options.name}.key" if options.keys.is_dir() else options.keys)
     ledger = Ledger(options.emulation) if options.emulation is not None else None
     allow = [key for source in options.allow for key in _publics(source)]
-    transport = ZmqTransport(
-        options.name, listen=options.listen, keys=keys, allow=allow, plaintext=options.plaintext
-    )
-    node = Node(
-        options.name, transport, ledger=ledger, memory_limit=options.memory_limit, owned=options.owned
-    )
+    transport = ZmqTransport(options.name, listen=options.listen, keys=keys, allow=allow, plaintext=options.plaintext)
+    node = Node(options.name, transport, ledger=ledger, memory_limit=options.memory_limit, owned=options.owned)
     public = keys.public if keys is not None else ""
     join = join_token(transport.address, public) if keys is not None else ""
     ready = {"name": options.name, "address": transport.address, "key": public, "join": join, "pid": os.getpid()}

@@ -74,10 +74,10 @@ class Client:
         Raises:
             LateError: it does not come.
         """
-        for event in self._backlog:
-            if event[0] == node and isinstance(event[1], kind):
-                self._backlog.remove(event)
-                return event[1]
+        for kept in self._backlog:
+            if kept[0] == node and isinstance(kept[1], kind):
+                self._backlog.remove(kept)
+                return kept[1]
         patience_s = self.timeout_s if timeout_s is None else timeout_s
         deadline_s = time.monotonic() + patience_s
         while (left_s := deadline_s - time.monotonic()) > 0:

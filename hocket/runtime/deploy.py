@@ -8,6 +8,7 @@ from hocket.errors import NodeError, PlanError
 from hocket.program import Artifact, Program, WeightSource
 from hocket.runtime import wire
 from hocket.runtime.client import Client
+from hocket.runtime.codecs import bytes_of
 
 _PIECE_BYTES = 1 << 20
 _PIECES_UNDER_WAY = 4  # few, so that weights do not stand before activations in any queue
@@ -64,8 +65,7 @@ def send_weights(client: Client, node: str, artifacts: Sequence[Artifact], weigh
 
 
 def _send_weight(client: Client, node: str, sha256: str, array: np.ndarray) -> int:
-    array = np.asarray(array, order="C")
-    data = memoryview(array.reshape(-1).view(np.uint8))
+    data = bytes_of(array)
     offsets = range(0, max(data.nbytes, 1), _PIECE_BYTES)
     for number, offset in enumerate(offsets):
         piece = wire.Piece(sha256, array.dtype.name, array.shape, offset)
@@ -87,4 +87,3 @@ def align(client: Client, welcomes: Mapping[str, wire.Welcome], own_clock: str) 
     """Node -> (seconds to add to its clock to get ours, how far that may be off)."""
     same = {node for node, welcome in welcomes.items() if own_clock and welcome.clock == own_clock}
     return {node: (0.0, 0.0) if node in same else client.clock(node) for node in welcomes}
-

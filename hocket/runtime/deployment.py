@@ -51,6 +51,7 @@ class Deployment:
         self._executables: dict[str, Executable] = {}
         self._seen: dict[int, set[tuple[int, int]]] = {}
         self._spans: deque[Row] = deque(maxlen=_MOST_SPANS)
+        self._feds: deque[wire.Fed] = deque()
         self._low = 0
 
     @property
@@ -68,7 +69,9 @@ class Deployment:
         """The inputs of a request enter here."""
         now_s = time.monotonic()
         if set(message.names) != self._routes.inputs.keys() or len(message.names) != len(message.tensors):
-            raise FormatError(f"a feed brings {list(message.names)} where {sorted(self._routes.inputs)} enter; bring those")
+            raise FormatError(
+                f"a feed brings {list(message.names)} where {sorted(self._routes.inputs)} enter; bring those"
+            )
         arrays = {}
         place = 0
         for name, tensor in zip(message.names, message.tensors, strict=True):
@@ -80,7 +83,8 @@ class Deployment:
             return
         for name, array in arrays.items():
             self._deliver(message.request, INPUT, name, array)
-        self._send(self.owner, wire.Fed(self.name, message.request, now_s), ())
+        # Not sent at once: on a busy host the session's waking up would disturb what has just begun.
+        self._feds.append(wire.Fed(self.name, message.request, now_s))
 
     def arrive(self, message: wire.Data, buffers: Sequence[wire.Frame]) -> None:
         """A transfer, or a hop of one, ends here."""
@@ -101,6 +105,16 @@ class Deployment:
             self._deliver(request, transfer.id, transfer.tensor, restore(message.tensor, buffers))
         else:
             self._decode(transfer, request, message.tensor, buffers)
+
+    def flush(self, before_s: float) -> None:
+        """Tell the session of the requests that were fed before a moment."""
+        while self._feds and self._feds[0].at_s <= before_s:
+            self._send(self.owner, self._feds.popleft(), ())
+
+    @property
+    def fed_s(self) -> float:
+        """When the oldest request was fed that the session has not been told of."""
+        return self._feds[0].at_s if self._feds else float("inf")
 
     def expire(self, now_s: float) -> None:
         """Fire what waits for a deadline that has passed."""
@@ -146,7 +160,9 @@ class Deployment:
             raise FormatError(f"there is no transfer {message.transfer}; the program has {len(self.program.transfers)}")
         transfer = self.program.transfers[message.transfer]
         if message.hop + 1 >= len(transfer.path) or transfer.path[message.hop + 1] != self.node:
-            raise FormatError(f"hop {message.hop} of transfer {transfer.id!r} does not end at {self.node!r}; route it right")
+            raise FormatError(
+                f"hop {message.hop} of transfer {transfer.id!r} does not end at {self.node!r}; route it right"
+            )
         return transfer
 
     def _admit(self, request: int, low: int, what: tuple[int, int]) -> bool:
@@ -177,6 +193,7 @@ class Deployment:
 
     def _answer(self, binding: int, request: int, array: np.ndarray | None) -> None:
         now_s = time.monotonic()
+        self.flush(now_s)
         described, buffers = describe(array) if array is not None else (None, [])
         self._send(self.owner, wire.Output(self.name, binding, request, now_s, described), buffers)
 
@@ -218,7 +235,10 @@ class Deployment:
             return
         part = self._routes.part(transfer)
         array = array if part is None else array[part]
-        if array.shape != self._routes.shape(transfer) or array.dtype.name != self._routes.tensors[transfer.tensor].dtype:
+        if (
+            array.shape != self._routes.shape(transfer)
+            or array.dtype.name != self._routes.tensors[transfer.tensor].dtype
+        ):
             self._fail(
                 request,
                 f"transfer {transfer.id!r} has {array.dtype.name} {list(array.shape)} to carry, and"

@@ -13,7 +13,9 @@ _ZAP_VERSION = b"1.0"
 class Door:
     """Answers ZeroMQ's questions about who may connect to one listening socket."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", listener: "zmq.Socket[bytes]", allow: frozenset[str]) -> None:
+    def __init__(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", listener: "zmq.Socket[bytes]", allow: frozenset[str]
+    ) -> None:
         self.counts: Counter[str] = Counter(strangers=0, broken_handshakes=0, disconnected=0)
         self._allow = allow
         self._listener = listener

@@ -37,11 +37,15 @@ class Ledger:
         self._slots: dict[str, int] = {}
         try:
             self._file = path.open("r+b")
+        except OSError as error:
+            raise FormatError(f"{path} cannot be opened ({error.strerror}); make a ledger with Ledger.create") from None
+        try:
             self._map = mmap.mmap(self._file.fileno(), _HEAD.size + _SLOTS * _SLOT.size)
-        except (OSError, ValueError) as error:
-            raise FormatError(f"{path} cannot be used as a ledger of links ({error}); make one with Ledger.create") from None
-        magic, digest, _ = _HEAD.unpack_from(self._map)
+            magic, digest, _ = _HEAD.unpack_from(self._map)
+        except (OSError, ValueError):
+            magic, digest = b"", b""
         if magic != _MAGIC:
+            self._file.close()
             raise FormatError(f"{path} is not a ledger of links; make one with Ledger.create")
         self.id = digest.hex()
 
@@ -132,7 +136,10 @@ def finish_s(resources: Sequence[Resource], start_s: float, nbytes: int) -> floa
         if remaining <= 0:
             return now_s
         rates = [_rate(resource, now_s) for resource in resources]
-        rate, until_s = min((rate for rate, _ in rates), default=math.inf), min((until for _, until in rates), default=math.inf)
+        rate, until_s = (
+            min((rate for rate, _ in rates), default=math.inf),
+            min((until for _, until in rates), default=math.inf),
+        )
         if rate == math.inf:
             return now_s
         if rate > 0 and now_s + remaining / rate <= until_s:

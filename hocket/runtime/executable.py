@@ -50,7 +50,9 @@ def open_model(
         raise GraphError(f"{len(missing)} absent weights are not given ({min(missing)!r} is one); give all of them")
     lacking = [provider for provider in providers if provider not in ort.get_available_providers()]
     if lacking:
-        raise NodeError(f"execution provider {lacking[0]!r} is not here; use {', '.join(ort.get_available_providers())}")
+        raise NodeError(
+            f"execution provider {lacking[0]!r} is not here; use {', '.join(ort.get_available_providers())}"
+        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -82,7 +84,9 @@ class Executable:
     ) -> None:
         found = hashlib.sha256(artifact.model).hexdigest()
         if found != artifact.sha256:
-            raise GraphError(f"the model of {segment.id!r} has hash {found[:12]}, not {artifact.sha256[:12]}; send it again")
+            raise GraphError(
+                f"the model of {segment.id!r} has hash {found[:12]}, not {artifact.sha256[:12]}; send it again"
+            )
         weights = {name: weight(sha256) for name, sha256 in artifact.weights.items()}
         self.segment = segment
         self.outputs = list(segment.outputs)

@@ -71,7 +71,7 @@ class Lane:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Make a job ready; it begins with the next `settle`, so that of what an event made ready the least is first."""
+        """Make a job ready; it begins with the next `settle`: of what one event makes ready the least goes first."""
         self._put(job.key, job)
         self._fresh += 1
 

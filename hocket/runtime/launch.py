@@ -74,7 +74,9 @@ class Processes:
         for name, child in self._children.items():
             code = child.process.poll()
             if code is not None:
-                raise NodeError(f"node {name!r} has ended with code {code} ({child.last_words()}); start the session again")
+                raise NodeError(
+                    f"node {name!r} has ended with code {code} ({child.last_words()}); start the session again"
+                )
 
     def stop(self) -> None:
         """End all: first by closing their standard input, then by force."""
@@ -126,7 +128,9 @@ class Processes:
         reader.start()
         reader.join(max(deadline_s - time.monotonic(), 0.0))
         if not line or not line[0]:
-            raise NodeError(f"node {name!r} did not start ({child.last_words()}); try `python -m hocket.runtime` by hand")
+            raise NodeError(
+                f"node {name!r} did not start ({child.last_words()}); try `python -m hocket.runtime` by hand"
+            )
         return str(json.loads(line[0])["address"])
 
 

@@ -133,7 +133,9 @@ class Mailboxes:
     def _fresh(self, segment: Segment) -> _State:
         return _State([_Box(set(port.sources)) for port in segment.inputs], len(segment.inputs))
 
-    def _arrive(self, state: _State, number: int, port: Port, source: str, value: np.ndarray | None, now_s: float) -> None:
+    def _arrive(
+        self, state: _State, number: int, port: Port, source: str, value: np.ndarray | None, now_s: float
+    ) -> None:
         box = state.boxes[number]
         if source not in box.waiting:
             self.counts["repeated"] += 1

@@ -29,6 +29,8 @@ from hocket.runtime.transport import Transport
 from hocket.runtime.weights import WeightStore
 
 _TICK_S = 1.0
+_FED_S = 2e-3  # a session is told this much later that its input has come, or with the output
+_LEAST_POLL_S = 1e-3  # shorter waits cost the processor more, and are for what has to be on time
 _MOST_ROWS = 2000  # spans per message
 _MOST_PROGRAMS = 64
 _LATER = 1 << 16  # messages that may wait for the moment when an emulated wire delivers them
@@ -93,8 +95,9 @@ class Node:
                 received = self._transport.receive(self._patience_s())
                 if received is not None:
                     self._take(*received)
-                self._lane.settle()
+                # What an emulated wire hands over makes jobs too: the lane chooses after that.
                 self._tick(time.monotonic())
+                self._lane.settle()
         finally:
             self._lane.close(timeout_s=0.5)
             self._transport.close()
@@ -122,9 +125,13 @@ class Node:
 
     def _patience_s(self) -> float:
         """How long the loop may wait for the next message."""
+        now_s = time.monotonic()
         due_s = self._later[0][0] if self._later else float("inf")
-        due_s = min([due_s, self._next_tick_s, *(program.next_deadline_s() for program in self._programs.values())])
-        return max(due_s - time.monotonic(), 0.0)
+        soft_s = self._next_tick_s
+        for program in self._programs.values():
+            due_s = min(due_s, program.next_deadline_s())
+            soft_s = min(soft_s, program.fed_s + _FED_S)
+        return max(min(due_s - now_s, max(soft_s - now_s, _LEAST_POLL_S)), 0.0)
 
     def _tick(self, now_s: float) -> None:
         while self._later and self._later[0][0] <= now_s:
@@ -133,6 +140,7 @@ class Node:
         for program in self._programs.values():
             if program.next_deadline_s() <= now_s:
                 program.expire(now_s)
+            program.flush(now_s - _FED_S)
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + _TICK_S
             for name, program in list(self._programs.items()):
@@ -229,7 +237,9 @@ class Node:
 
     def _deployment(self, sender: str, message: wire.Prepare, buffers: Buffers) -> Deployment:
         if len(buffers) != 1 + len(message.models):
-            raise FormatError(f"{len(message.models)} models come with {len(buffers)} buffers; send the program, then each")
+            raise FormatError(
+                f"{len(message.models)} models come with {len(buffers)} buffers; send the program, then each"
+            )
         if len(self._programs) >= _MOST_PROGRAMS:
             raise NodeError(f"node {self.name!r} holds {_MOST_PROGRAMS} programs, its most; end a session first")
         if message.emulate and self._ledger is None:

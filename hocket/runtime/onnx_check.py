@@ -105,7 +105,9 @@ def _check_tensor(tensor: memoryview, absent: set[str]) -> None:
     if not external:
         return
     if locations != [ABSENT]:
-        raise GraphError(f"initializer {name!r} refers to {locations or 'no place'}; absent data are at {ABSENT!r} only")
+        raise GraphError(
+            f"initializer {name!r} refers to {locations or 'no place'}; absent data are at {ABSENT!r} only"
+        )
     absent.add(name)
 
 

@@ -18,7 +18,9 @@ class Pacer:
 
     def __init__(self, slowdown: float = 1.0, *, share: float = 1.0, threads: int = 1) -> None:
         if not (slowdown >= 1 and 0 < share <= 1):
-            raise PlanError(f"a pacer needs slowdown >= 1 and 0 < share <= 1, got {slowdown:g} and {share:g}; correct them")
+            raise PlanError(
+                f"a pacer needs slowdown >= 1 and 0 < share <= 1, got {slowdown:g} and {share:g}; correct them"
+            )
         self.factor = slowdown / share
         self._clock = time.thread_time if threads == 1 else time.monotonic
         self._debt_s = 0.0

@@ -46,7 +46,9 @@ def decode_picture(codec: str, kind: np.dtype, shape: tuple[int, ...], data: mem
                 raise ValueError(f"it is {picture.mode} of {picture.size}")
             return np.asarray(picture).reshape(shape)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise FormatError(f"{data.nbytes} bytes are not a {codec} of shape {list(shape)} ({error}); send it whole") from None
+        raise FormatError(
+            f"{data.nbytes} bytes are not a {codec} of shape {list(shape)} ({error}); send it whole"
+        ) from None
 
 
 def _as_picture(codec: str, kind: np.dtype, shape: tuple[int, ...]) -> tuple[int, int, int]:

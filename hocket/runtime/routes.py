@@ -45,7 +45,12 @@ class Routes:
             if wire.source == node
         }
         self.next_nodes = sorted(
-            {b for transfer in program.transfers for a, b in zip(transfer.path, transfer.path[1:], strict=False) if a == node}
+            {
+                b
+                for transfer in program.transfers
+                for a, b in zip(transfer.path, transfer.path[1:], strict=False)
+                if a == node
+            }
         )
 
     def shape(self, transfer: Transfer) -> tuple[int, ...]:

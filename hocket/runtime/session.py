@@ -1,6 +1,6 @@
 """A session: runs a program on its nodes, from the process where the requests are born."""
 
-import itertools
+import contextlib
 import secrets
 import shutil
 import tempfile
@@ -79,10 +79,9 @@ class Session:
         self._transport: Transport | None = None
         self._spans: list[Span] = []
         self._requests: list[Span] = []
-        self._numbers = itertools.count()
+        self._next = 0
         self._pending: dict[int, Pending] = {}
         self._low = 0
-        self._order = {binding: index for index, binding in enumerate(program.outputs)}
         try:
             given = self._places(addresses or {})
             mine = [node for node in program.nodes() if node not in given]
@@ -123,12 +122,14 @@ class Session:
             raise PlanError(f"the window is 1 to {self.program.window} for this program, got {window}; choose another")
         if self._transport is None:
             raise NodeError("the session is closed; open a new one")
+        if self._pending:
+            raise NodeError("another stream of this session is under way; end it first, or use its window")
         source, more = iter(requests), True
         expected = self._low
         done: dict[int, Answer] = {}
         try:
             while more or self._pending or done:
-                while more and len(self._pending) < window and self._next() < self._low + self.program.window:
+                while more and len(self._pending) < window and self._next < self._low + self.program.window:
                     inputs = next(source, None)
                     if inputs is None:
                         more = False
@@ -150,11 +151,13 @@ class Session:
         self._collect()
         spans = sorted([*self._requests, *self._spans], key=lambda span: (span.start_s, span.stop_s))
         origin_s = min((span.start_s for span in self._requests), default=0.0)
-        moved = tuple(
-            span.replace(start_s=span.start_s - origin_s, stop_s=span.stop_s - origin_s) for span in spans
-        )
-        error_s = max((error for _, error in self._clocks.values()), default=0.0)
-        return Trace(name=self.program.name, judge="measured", spans=moved, clock_error_s=error_s)
+        moved = tuple(span.replace(start_s=span.start_s - origin_s, stop_s=span.stop_s - origin_s) for span in spans)
+        return Trace(name=self.program.name, judge="measured", spans=moved, clock_error_s=self.clock_error_s)
+
+    @property
+    def clock_error_s(self) -> float:
+        """How far the clocks of two nodes may differ after alignment; 0 where all are on one host."""
+        return max((error for _, error in self._clocks.values()), default=0.0)
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Node -> what it dropped, refused and holds."""
@@ -255,18 +258,13 @@ class Session:
 
     def _say_goodbye(self, transport: Transport) -> None:
         for node in self._client.nodes if hasattr(self, "_client") else ():
-            try:
+            with contextlib.suppress(NodeError):
                 transport.send(node, wire.pack(wire.Forget(self._name)))
-            except NodeError:
-                pass
 
     # ------------------------------------------------------------ requests
 
-    def _next(self) -> int:
-        return max(self._pending, default=self._low - 1) + 1
-
     def _feed(self, inputs: Mapping[str, np.ndarray]) -> None:
-        request = next(self._numbers)
+        request, self._next = self._next, self._next + 1
         wanted: dict[str, int] = {}
         for binding in self.program.outputs:
             wanted[binding.tensor] = wanted.get(binding.tensor, 0) + 1
@@ -287,16 +285,14 @@ class Session:
         if oldest is not None and time.monotonic() - oldest.sent_s > self.timeout_s:
             raise LateError(self._late(oldest))
 
-    def _take(
-        self, node: str, message: wire.Message, buffers: Sequence[wire.Frame], done: dict[int, Answer]
-    ) -> None:
+    def _take(self, node: str, message: wire.Message, buffers: Sequence[wire.Frame], done: dict[int, Answer]) -> None:
         if not isinstance(message, wire.Fed | wire.Output | wire.Failed) or message.program != self._name:
             return
-        if isinstance(message, wire.Failed):
-            raise NodeError(message.sentence)
         pending = self._pending.get(message.request)
         if pending is None:
             return
+        if isinstance(message, wire.Failed):
+            raise NodeError(message.sentence)
         at_s = message.at_s + self._clocks[node][0]
         if isinstance(message, wire.Fed):
             pending.fed(node, at_s)
@@ -330,9 +326,8 @@ class Session:
                 stop_s=pending.stop_s,
             )
         )
-        self._low = min(self._pending, default=max(self._low, pending.request + 1))
+        self._low = min(self._pending, default=self._next)
         if not self._pending:
-            self._low = max(self._low, max(done) + 1)
             self._tell_low()
 
     def _tell_low(self) -> None:
@@ -342,7 +337,7 @@ class Session:
     def _abandon(self) -> None:
         """Requests whose answers nobody waits for any more."""
         if self._pending and self._transport is not None:
-            self._low = max(self._pending) + 1
+            self._low = self._next
             self._pending.clear()
             self._tell_low()
 
@@ -357,7 +352,9 @@ class Session:
                 return f"{waited}: node {node!r} is computing {pong.busy!r}; give it less to do, or raise the timeout"
         missing = [binding for binding in self.program.outputs if binding.tensor not in pending.outputs]
         node = missing[0].node if missing else self.program.inputs[0].node
-        return f"{waited}: node {node!r} still waits for what leads to its output; check its links, or raise the timeout"
+        return (
+            f"{waited}: node {node!r} still waits for what leads to its output; check its links, or raise the timeout"
+        )
 
     def _collect(self) -> None:
         for node in self._client.nodes if self._transport is not None else ():

@@ -38,7 +38,7 @@ class Transport(Protocol):
         ...
 
     def receive(self, timeout_s: float) -> Received | None:
-        """The next message and who sent it; None after the timeout or a `wake`."""
+        """The next message and who sent it; None after a `wake`, or the timeout, or up to 1 ms before it."""
         ...
 
     def wake(self) -> None:

@@ -5,6 +5,7 @@ in over the ROUTER. Queues on the sending side have no limit of their own, so no
 the program's window bounds what can be under way. Between machines CURVE encrypts, and only listed keys are heard.
 """
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -26,7 +27,8 @@ MOST_MESSAGE_BYTES = 4 << 30
 _COPY_BELOW_BYTES = 1 << 16  # below this a copy is cheaper than keeping track of the buffer
 _RECEIVE_QUEUE = 64  # messages per peer that wait here; more wait at their sender
 _BUFFER_BYTES = 1 << 22
-_STEP_S = 1e-4  # a poll counts in milliseconds; the rest of a timeout is slept in steps of this
+_POLL_S = 1e-3  # a poll counts in milliseconds; a shorter timeout is slept in steps
+_STEP_S = 1e-4
 _NAME = re.compile(r"[^\w.\-]")
 
 
@@ -100,7 +102,9 @@ class ZmqTransport:
             dealer.connect(address)
         except zmq.ZMQError as error:
             dealer.close()
-            raise NodeError(f"node {peer!r} has the address {address!r}, which is of no use ({error}); correct it") from None
+            raise NodeError(
+                f"node {peer!r} has the address {address!r}, which is of no use ({error}); correct it"
+            ) from None
         self._dealers[peer], self._addresses[peer], self._sources[dealer] = dealer, (address, key), peer
         self._poller.register(dealer, zmq.POLLIN)
 
@@ -123,22 +127,18 @@ class ZmqTransport:
         """The next message of any peer."""
         if self._arrived:
             return self._arrived.popleft()
-        deadline = time.monotonic() + timeout_s
-        remaining_s = timeout_s
-        while not self._poll(int(remaining_s * 1000)):
-            remaining_s = deadline - time.monotonic()
-            if remaining_s <= 0:
-                return None
-            if remaining_s < 1e-3:
-                time.sleep(min(remaining_s, _STEP_S))
+        if timeout_s >= _POLL_S:
+            self._poll(int(timeout_s * 1000))
+        else:
+            deadline_s = time.monotonic() + timeout_s
+            while not self._poll(0) and (left_s := deadline_s - time.monotonic()) > 0:
+                time.sleep(min(left_s, _STEP_S))
         return self._arrived.popleft() if self._arrived else None
 
     def wake(self) -> None:
         """Make `receive` return; a full pipe means that it will anyway."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b"!")
-        except BlockingIOError:
-            pass
 
     def counters(self) -> dict[str, int]:
         """What never became a message."""

@@ -64,7 +64,9 @@ def loads(layout: Layout, placements: Placements) -> Floats:
     busiest = np.zeros(len(placements))
     for host in layout.hosts:
         there = placements == host
-        busiest = np.maximum(busiest, np.where(there, seconds, 0.0).sum(axis=1) + layout.call_s[host] * there.any(axis=1))
+        busiest = np.maximum(
+            busiest, np.where(there, seconds, 0.0).sum(axis=1) + layout.call_s[host] * there.any(axis=1)
+        )
     return busiest * (1 - 1e-12)
 
 

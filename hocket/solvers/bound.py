@@ -139,7 +139,7 @@ def _merged(additive: Additive, host: int) -> tuple[Costs, int, int]:
     """The costs with all hosts but one taken together, each time the cheapest of them."""
     layout, costs = additive.layout, additive.costs
     others = [node for node in layout.hosts if node != host]
-    group = {node: others[0] for node in others}
+    group = dict.fromkeys(others, others[0])
     kept = [node for node in range(len(layout.nodes)) if group.get(node, node) == node]
     at = {node: kept.index(group.get(node, node)) for node in range(len(layout.nodes))}
     members = [[node for node in at if at[node] == number] for number in range(len(kept))]

@@ -60,9 +60,7 @@ class Chain:
     def _through(self) -> dict[int, int]:
         """Net that passes each inner boundary, by the block after it."""
         by_name = {net.tensor: number for number, net in enumerate(self.layout.nets)}
-        return {
-            number: by_name[block.inputs[0]] for number, block in enumerate(self.blocks) if number and block.inputs
-        }
+        return {number: by_name[block.inputs[0]] for number, block in enumerate(self.blocks) if number and block.inputs}
 
     @cached_property
     def of_blocks(self) -> Floats:
@@ -138,7 +136,7 @@ class Chain:
         """Least bytes after / before of what a plan may use; raw tensors could be packed too."""
         task = self.layout.task
         entries = [entry.codecs["raw"].ratio for entry in task.profile.nodes.values() if "raw" in entry.codecs]
-        return min([1.0, *entries, *(task.input_codecs.values() if is_input else ())])
+        return float(min([1.0, *entries, *(task.input_codecs.values() if is_input else ())]))
 
     def room(self, window: int) -> Floats:
         """(L, D) for each host and first block the end of the longest run that fits into its memory (half-open)."""
@@ -191,7 +189,10 @@ class _Weights:
         starts = np.arange(len(room))
         if not self.again:
             return np.asarray(np.searchsorted(self.before, self.before[:-1] + room, side="right") - 1).clip(starts)
-        ends = [np.searchsorted(self._of_runs(start), room[start], side="right") - 1 for start in starts]
+        ends = [
+            int(np.searchsorted(self._of_runs(start), float(room[start]), side="right")) - 1
+            for start in range(len(room))
+        ]
         return np.asarray(starts + np.array(ends).clip(0), dtype=np.float64)
 
     def _of_runs(self, start: int) -> Floats:

@@ -1,6 +1,7 @@
 """Any number of unlike nodes, a chain of blocks: dynamic programming.
 
-Solves    sequential latency, latency, energy or price of a chain of blocks; or its period with one run of blocks per node
+Solves    sequential latency, latency, energy or price of a chain of blocks; its period with one run of blocks per
+          node
 Answer    optimal over all placements of blocks where memory leaves the best of them; else, and for the period, over all
           plans with one run of blocks per node, nodes in any order, memory limits kept
 Time      O(L D^2) for sums; O(K L D log 1/e) for the period, O(K L^2 D) for sums under memory limits; L = blocks,
@@ -13,6 +14,7 @@ Cards     pipeedge, edgeshard
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -177,9 +179,7 @@ class _Search:
 
 def _sum(costs: Runs, stages: list[Stage]) -> float:
     total = sum(costs.work(stage) for stage in stages)
-    return total + sum(
-        float(costs.steps[b.start, a.host, b.host]) for a, b in zip(stages, stages[1:], strict=False)
-    )
+    return total + sum(float(costs.steps[b.start, a.host, b.host]) for a, b in pairwise(stages))
 
 
 def shortest(chain: Chain, calls: Floats) -> tuple[float, list[int]]:

@@ -17,7 +17,7 @@ def refuses_metric(problem: Problem) -> str | None:
     """The reason of a solver for objectives that add up."""
     if weights_of(problem) is not None:
         return None
-    metric = problem.objective.metric
+    metric: str = problem.objective.metric
     if metric == "weighted":
         metric = " and ".join(sorted(problem.objective.weights.keys() - set(SUMS)))
     return f"{metric} does not add up over units and tensors, as {', '.join(SUMS)} do"
@@ -42,4 +42,6 @@ def checked(problem: Problem, name: str, proposal: Proposal) -> Proposal:
 
 def infeasible(problem: Problem, space: str, sentence: str) -> InfeasibleError:
     """No plan of a space is allowed; the sentence is about the one that comes nearest."""
-    return InfeasibleError(f"no plan of {problem.task.graph.name!r} keeps the constraints, searched over {space}: {sentence}")
+    return InfeasibleError(
+        f"no plan of {problem.task.graph.name!r} keeps the constraints, searched over {space}: {sentence}"
+    )

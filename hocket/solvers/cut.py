@@ -1,7 +1,5 @@
 """The flow network of a division between two nodes: cut capacity = cost of the placement."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from hocket.solvers.additive import Costs
@@ -25,35 +23,37 @@ def best_swap(costs: Costs, places: Places, first: int, second: int) -> list[int
         first: one node; of equally good answers the one with fewest units on it is chosen.
         second: the other one.
     """
-    movable = [unit for unit, node in enumerate(places) if node in (first, second)]
-    arcs = Arcs(len(places) + 2)
-    units = np.array(movable, dtype=np.int64)
-    on_first, on_second = costs.of_units[units, first], costs.of_units[units, second]
-    arcs.many(np.zeros_like(units) + _A, units + 2, on_second)
-    arcs.many(units + 2, np.zeros_like(units) + _B, on_first)
-    touched = set(movable)
+    arcs, most = network(costs, places, first, second)
     pair = (first, second)
+    if most <= 0:
+        best = min(pair, key=lambda node: _value_of(costs, places, pair, node))
+        return [best if node in pair else node for node in places]
+    side = source_side(arcs, _A, _B, most)
+    return [(first if side[unit + 2] else second) if node in pair else node for unit, node in enumerate(places)]
+
+
+def network(costs: Costs, places: Places, first: int, second: int) -> tuple[Arcs, float]:
+    """The flow network of such a division, and the value of some cut of it (of all on one node, if that is possible).
+
+    Vertex 0 is the first node, 1 the second, u + 2 is unit u, those after it are tensors.
+    """
+    pair = (first, second)
+    units = np.array([unit for unit, node in enumerate(places) if node in pair], dtype=np.int64)
+    arcs = Arcs(len(places) + 2)
+    arcs.many(np.zeros_like(units) + _A, units + 2, costs.of_units[units, second])
+    arcs.many(units + 2, np.zeros_like(units) + _B, costs.of_units[units, first])
+    touched = set(units.tolist())
     for number, net in enumerate(costs.nets):
         if net.maker in touched or not touched.isdisjoint(net.readers):
             _add_net(arcs, costs.of_nets[number].tolist(), net, places, pair)
-    values = [_value_of(costs, places, movable, node) for node in pair]
-    most = min(values)
-    if most <= 0 or not movable:
-        return [pair[values.index(most)] if node in pair else node for node in places]
+    most = min(_value_of(costs, places, pair, node) for node in pair) if len(units) else 0.0
     if not np.isfinite(most):
         most = float(sum(capacity for capacity in arcs.capacities if np.isfinite(capacity)))
-    side = source_side(arcs, _A, _B, most)
-    divided = list(places)
-    for unit in movable:
-        divided[unit] = first if side[unit + 2] else second
-    return divided
+    return arcs, most
 
 
-def _value_of(costs: Costs, places: Places, movable: Sequence[int], node: int) -> float:
-    moved = list(places)
-    for unit in movable:
-        moved[unit] = node
-    return costs.value(moved)
+def _value_of(costs: Costs, places: Places, pair: tuple[int, int], moved: int) -> float:
+    return costs.value([moved if node in pair else node for node in places])
 
 
 def _add_net(arcs: Arcs, cost: list[list[float]], net: Net, places: Places, pair: tuple[int, int]) -> None:

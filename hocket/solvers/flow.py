@@ -13,7 +13,7 @@ from hocket.solvers.layout import Floats
 
 _MOST = 2.0**29  # twice it is still a 32-bit integer, and flows on opposite arcs may add up to that
 _ROUNDS = 4
-_PRECISION = 1e-12
+_PRECISION = 1e-10
 
 
 class Arcs:
@@ -64,7 +64,6 @@ def source_side(arcs: Arcs, source: int, sink: int, most: float) -> NDArray[np.b
     left = np.zeros(len(kept))
     np.add.at(left, place, np.concatenate([capacities, np.zeros(len(capacities))]))
     rows, columns = kept // size, kept % size
-    back = np.searchsorted(kept, columns * size + rows)
     starts = np.searchsorted(rows, np.arange(size + 1)).astype(np.int32)
     columns32 = columns.astype(np.int32)
     missing = 4 * most
@@ -72,7 +71,7 @@ def source_side(arcs: Arcs, source: int, sink: int, most: float) -> NDArray[np.b
         unit = missing / _MOST
         whole = np.floor(np.minimum(left, missing) / unit).astype(np.int32)
         flow = maximum_flow(csr_array((whole, columns32, starts), shape=(size, size)), source, sink).flow
-        left -= _aligned(flow, rows, columns, back, kept, size) * unit
+        left -= _aligned(flow, kept, columns, size) * unit
         missing = unit * len(kept)  # in the cut that stopped this round less than one unit per arc was rounded away
         if missing <= _PRECISION * most:
             break
@@ -84,14 +83,7 @@ def source_side(arcs: Arcs, source: int, sink: int, most: float) -> NDArray[np.b
     return reached
 
 
-def _aligned(
-    flow: csr_array,
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    back: NDArray[np.int64],
-    kept: NDArray[np.int64],
-    size: int,
-) -> Floats:
+def _aligned(flow: csr_array, kept: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> Floats:
     """The flow on each kept arc; scipy may drop or reorder entries."""
     if flow.nnz == len(kept) and np.array_equal(flow.indices, columns):
         return np.asarray(flow.data, dtype=np.float64)

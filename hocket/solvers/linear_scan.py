@@ -4,8 +4,8 @@ Solves    every metric of one task whose source can compute
 Answer    the best cut of one topological order between the source and any other node, with exact sets of tensors
 Time      O(D (U + M)) for sums, U + 1 judgements per node for the others; U = units, M = tensors, D = nodes
 Source    Kang, Hauswald, Gao, Rovinski, Mudge, Mars, Tang: Neurosurgeon, ASPLOS 2017, pp. 615-629
-Departs   any DAG and any other node, not a chain and one server; the answer comes back and is paid; load of the server is
-          in its profile, not a factor
+Departs   any DAG and any other node, not a chain and one server; the answer comes back and is paid; the load of a
+          server is in its profile, not a factor
 Cards     neurosurgeon
 """
 
@@ -95,7 +95,7 @@ def cut_costs(costs: Costs, first: int, second: int) -> Floats:
     for number, net in enumerate(costs.nets):
         for start, stop, cost in _charges(costs.of_nets[number], net, first, second, size):
             extra[start:stop] += cost
-    return before + after + extra
+    return np.asarray(before + after + extra)
 
 
 def _charges(cost: Floats, net: Net, first: int, second: int, size: int) -> Iterator[tuple[int, int, float]]:

@@ -6,6 +6,7 @@ be told apart are used in one order only, which keeps the sets few in fleets of 
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -115,7 +116,7 @@ class Runs:
         """Seconds of the busiest node or way."""
         times = [self.work(stage) for stage in stages]
         times += [float(self.enter[stages[0].host]), float(self.leave[stages[-1].host])]
-        times += [float(self.steps[b.start, a.host, b.host]) for a, b in zip(stages, stages[1:], strict=False)]
+        times += [float(self.steps[b.start, a.host, b.host]) for a, b in pairwise(stages)]
         return max(times)
 
 

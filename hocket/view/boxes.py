@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from os.path import commonprefix
 from typing import NamedTuple
 
 from hocket.graph import Graph
@@ -141,9 +140,19 @@ def _shared(scopes: Sequence[list[str]]) -> list[str]:
     """The parts that all paths begin with, and what the next parts begin with, if that says something."""
     parts = list(takewhile(lambda column: len(set(column)) == 1, zip(*scopes, strict=False)))
     rest = [scope[len(parts)] for scope in scopes if len(scope) > len(parts)]
-    stem = commonprefix(rest) if len(rest) == len(scopes) else ""
+    stem = _stem(rest) if len(rest) == len(scopes) else ""
     stem = stem.rstrip("_") if stem.endswith("_") else stem.rstrip("0123456789")
     return [column[0] for column in parts] + ([stem] if len(stem) > 2 else [])
+
+
+def _stem(names: Sequence[str]) -> str:
+    """What all names begin with.
+
+    >>> _stem(["branch5x5_1", "branch5x5_2"])
+    'branch5x5_'
+    """
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in same)
 
 
 def _by_place(group: Sequence[int], places: Sequence[Place | None]) -> Iterable[tuple[int, ...]]:

@@ -2,9 +2,11 @@
 
 import io
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,18 +159,20 @@ def check_suffix(path: Path) -> None:
 @cache
 def text_width(text: str, size: float = 8, *, bold: bool = False) -> float:
     """Inches that a line of type is wide."""
-    properties = _part("matplotlib.font_manager").FontProperties(weight="bold" if bold else "normal")
-    path = _part("matplotlib.textpath").TextPath((0, 0), text.replace("$", r"\$"), size=size, prop=properties)
-    return float(path.get_extents().width) / 72 if text.strip() else 0.0
+    if not text.strip():
+        return 0.0
+    properties = _part("matplotlib.font_manager").FontProperties(size=size, weight="bold" if bold else "normal")
+    width, _, _ = _part("matplotlib.textpath").text_to_path.get_text_width_height_descent(text, properties, False)
+    return float(width) / 72
 
 
 def shortened(text: str, width: float, size: float = 8, *, bold: bool = False) -> str:
     """The end of a text that fits into a width: of `features.3.conv` the last parts tell most."""
     if text_width(text, size, bold=bold) <= width:
         return text
-    while len(text) > 1 and text_width("…" + text, size, bold=bold) > width:
-        text = text[1:]
-    return "…" + text
+    cuts = range(1, len(text))
+    cut = bisect_left(cuts, True, key=lambda start: text_width("…" + text[start:], size, bold=bold) <= width)
+    return "…" + text[cuts[cut] if cut < len(cuts) else -1 :]
 
 
 def _part(name: str) -> Any:
@@ -182,7 +186,7 @@ def _part(name: str) -> Any:
 def _curve(points: Sequence[Point]) -> tuple[list[Point], list[int]]:
     """Bezier pieces through the points, horizontal at each of them."""
     vertices, codes = [points[0]], [1]
-    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+    for (x, y), (next_x, next_y) in pairwise(points):
         middle = (x + next_x) / 2
         vertices += [(middle, y), (middle, next_y), (next_x, next_y)]
         codes += [4, 4, 4]

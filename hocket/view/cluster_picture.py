@@ -9,7 +9,7 @@ from hocket.units import show
 from hocket.view.canvas import Canvas, Point, shortened, text_width
 from hocket.view.labels import Area, find_room
 from hocket.view.legend import Entry, draw_head, head_width, height_of
-from hocket.view.palette import FAINT, INK, MUTED, PALE, PAPER, colours, mixed, readable_on
+from hocket.view.palette import FAINT, INK, MUTED, PAPER, colours, mixed, readable_on
 
 _MARGIN, _CARD_WIDTH, _TITLE, _LINE = 0.35, 1.75, 0.26, 0.17
 _LABEL_PT = 7.5
@@ -86,12 +86,19 @@ def _ring(cluster: Cluster, card: float) -> tuple[dict[str, Point], Point]:
     pitch = math.hypot(_CARD_WIDTH, card) + 0.35
     across = max(2.1, pitch * len(around) / (2 * math.pi) * 1.1) if len(names) > 1 else 0.0
     flat = 0.0 if len(names) == 2 else max(0.62 * across, 1.2 * card)
+    if len(around) > 4:  # so large that a line between two neighbours does not pass behind the card between them
+        bulge = 1 - math.cos(2 * math.pi / len(around))
+        across = max(across, min(1.0 / bulge, 1.5 * across))
+        flat = max(flat, min(0.62 * card / bulge, 1.5 * flat))
     # The first node stands left, where reading starts.
     turn = [math.pi - 2 * math.pi * number / max(len(around), 1) for number in range(len(around))]
     spots = {name: (across * math.cos(at), flat * math.sin(at)) for name, at in zip(around, turn, strict=True)}
     if hub is not None:
         spots[hub] = (0.0, 0.0)
-    return spots, (2 * across + _CARD_WIDTH, 2 * flat + card + 0.2)
+    (left, right), (low, high) = ((min(values), max(values)) for values in zip(*spots.values(), strict=True))
+    middle = ((left + right) / 2, (low + high) / 2)
+    spots = {name: (x - middle[0], y - middle[1]) for name, (x, y) in spots.items()}
+    return spots, (right - left + _CARD_WIDTH, high - low + card + 0.2)
 
 
 def _hub(cluster: Cluster) -> str | None:
@@ -118,18 +125,27 @@ def _figures(link: Link) -> str:
 def _letters(cluster: Cluster) -> dict[str, str]:
     """Figures of links -> a short name."""
     different = dict.fromkeys(_figures(link) for link in cluster.links)
+    if len(different) == 1:
+        return dict.fromkeys(different, "")  # one sentence says it for all
     return {figures: chr(ord("A") + n) if n < 26 else f"L{n}" for n, figures in enumerate(different)}
 
 
 def _entries(cluster: Cluster, media: Mapping[str, str], letters: Mapping[str, str]) -> list[Entry]:
     entries = [
-        Entry(f"{medium.name}: {_rate(Direction(bytes_per_s=medium.bytes_per_s, trace=medium.trace))}, shared", media[medium.name], line=2.5)
+        Entry(
+            f"{medium.name}: {_rate(Direction(bytes_per_s=medium.bytes_per_s, trace=medium.trace))}, shared",
+            media[medium.name],
+            line=2.5,
+        )
         for medium in cluster.media
     ]
     count = [_figures(link) for link in cluster.links]
-    entries += [Entry(f"{letter}: {what} ({count.count(what)} links)", FAINT, line=2.0) for what, letter in letters.items()]
+    for what, letter in letters.items():
+        entries.append(
+            Entry(f"{letter}: {what} ({count.count(what)} links)" if letter else f"every link: {what}", FAINT, line=2.0)
+        )
     if any(link.up != link.down for link in cluster.links):
-        entries.append(Entry("↑ from the earlier node to the later, ↓ back", PALE))
+        entries.append(Entry("↑ from the node listed first, ↓ to it"))
     if cluster.links and not letters:
         entries.append(Entry("rate · latency one way; the width of a line grows with its rate", FAINT, line=2.0))
     return entries
@@ -167,7 +183,7 @@ def _draw_links(sheet: _Sheet, cluster: Cluster, placed: Mapping[tuple[str, str]
         width = 3.5 if rate is None else max(3.5 - (most - math.log10(rate)), 0.8)
         colour = sheet.media[link.media[0]] if link.media else mixed(FAINT, MUTED, 0.35)
         sheet.canvas.line(ends, colour, width=width, dashed=bool(link.available), layer=1.5)
-        if link.between in placed:
+        if link.between in placed and placed[link.between][1]:
             (x, y), text = placed[link.between]
             size = (text_width(text, _LABEL_PT) + 0.1, 0.17)
             sheet.canvas.box((x - size[0] / 2, y - size[1] / 2), size, PAPER, radius=0.05, layer=2.5)
@@ -176,10 +192,11 @@ def _draw_links(sheet: _Sheet, cluster: Cluster, placed: Mapping[tuple[str, str]
 
 def _speed(cluster: Cluster, link: Link) -> float | None:
     """Bytes per second of the faster direction; a trace counts with its greatest rate; None = not limited."""
-    own = [link.up, link.down]
-    rates = [d.bytes_per_s or max((rate for _, rate in d.trace.steps), default=0.0) for d in own if d.trace or d.bytes_per_s]  # type: ignore[union-attr]
-    rates += [cluster.medium[name].bytes_per_s or 0.0 for name in link.media]
-    return max(rates, default=0.0) or None
+    rates = [cluster.medium[name].bytes_per_s or 0.0 for name in link.media]
+    for direction in (link.up, link.down):
+        steps = direction.trace.steps if direction.trace else ((0.0, direction.bytes_per_s or 0.0),)
+        rates += [rate for _, rate in steps]
+    return max(rates) or None
 
 
 def _draw_card(sheet: _Sheet, node: Node, is_source: bool) -> None:
@@ -188,7 +205,9 @@ def _draw_card(sheet: _Sheet, node: Node, is_source: bool) -> None:
     x, y = sheet.centres[node.name]
     left, bottom = x - _CARD_WIDTH / 2, y - height / 2
     if is_source:
-        canvas.box((left - 0.05, bottom - 0.05), (_CARD_WIDTH + 0.1, height + 0.1), PAPER, edge=INK, width=1.2, radius=0.11)
+        canvas.box(
+            (left - 0.05, bottom - 0.05), (_CARD_WIDTH + 0.1, height + 0.1), PAPER, edge=INK, width=1.2, radius=0.11
+        )
     canvas.box((left, bottom), (_CARD_WIDTH, height), mixed(fill, PAPER, 0.86), edge=fill, width=1.2, radius=0.08)
     canvas.box((left, bottom + height - _TITLE), (_CARD_WIDTH, _TITLE), fill, radius=0.08, layer=3.5)
     canvas.box((left, bottom + height - _TITLE), (_CARD_WIDTH, _TITLE / 2), fill, layer=3.5)

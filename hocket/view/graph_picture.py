@@ -76,7 +76,11 @@ def draw_graph(
     rows = broken(layout, heights, [w + g for w, g in zip(widths, gaps, strict=True)], _BETWEEN)
     entries = _entries(graph, boxes, edges, colour)
     title, about = graph.name, note or _about(graph)
-    x = [sum(w + g for w, g in zip(widths[r.start : c], gaps[r.start : c], strict=True)) for r in rows for c in range(r.start, r.stop)]
+    x = [
+        sum(w + g for w, g in zip(widths[r.start : c], gaps[r.start : c], strict=True))
+        for r in rows
+        for c in range(r.start, r.stop)
+    ]
     body = max(x[row.stop - 1] + widths[row.stop - 1] for row in rows) + 2 * _SIDE
     width = max(body, head_width(title, about), 6.5) + 2 * _MARGIN
     head = height_of(entries, width - 2 * _MARGIN)
@@ -87,7 +91,9 @@ def draw_graph(
     for row in rows:
         base.append(top - row.high)
         top -= row.high - row.low + _BETWEEN
-    sheet = _Sheet(canvas, boxes, edges, heights, layout, rows, [_MARGIN + _SIDE + left for left in x], widths, base, colour)
+    sheet = _Sheet(
+        canvas, boxes, edges, heights, layout, rows, [_MARGIN + _SIDE + left for left in x], widths, base, colour
+    )
     _draw_edges(sheet)
     _draw_boxes(sheet)
     return canvas
@@ -142,6 +148,7 @@ def _entries(graph: Graph, boxes: Sequence[Box], edges: Sequence[Edge], colour: 
     entries = [
         Entry(f"{node}: {count[node]} operators, {100 * work[node] / (graph.flops or 1):.0f} % of the work", fill)
         for node, fill in colour.items()
+        if count[node]
     ]
     most = max((edge.nbytes for edge in edges), default=0)
     if any(edge.crosses for edge in edges):
@@ -171,26 +178,38 @@ def _draw_box(sheet: _Sheet, box: Box, corner: tuple[float, float], size: tuple[
     middle = x + width / 2
     if not box.operators:
         canvas.box(corner, size, PAPER, edge=fill if shares else MUTED, width=1.4, radius=height / 2)
-        canvas.text((middle, y + height / 2), shortened(box.title, width - 0.14, _DETAIL_PT), size=_DETAIL_PT, align="center")
+        canvas.text(
+            (middle, y + height / 2), shortened(box.title, width - 0.14, _DETAIL_PT), size=_DETAIL_PT, align="center"
+        )
         return
     canvas.box(corner, size, fill, edge=mixed(fill, INK, 0.35), width=0.7, radius=0.06)
     left = x
     for node, share in shares if len(shares) > 1 else ():
         canvas.box((left, y), (width * share, height), sheet.colour[node], edge=PAPER, width=0.5)
         left += width * share
-    title = shortened(box.title, width - 0.1, _TITLE_PT, bold=True)
+    title = _title(box, width - 0.1)
     canvas.text((middle, y + height / 2 + 0.07), title, size=_TITLE_PT, colour=ink, align="center", bold=True)
     canvas.text((middle, y + height / 2 - 0.08), _detail(box), size=_DETAIL_PT, colour=ink, align="center")
+
+
+def _title(box: Box, width: float) -> str:
+    """The title as far as it fits; the kind of an operator stays whole, of its module the end."""
+    kind, space, scope = box.title.partition(" ")
+    if not space:
+        return shortened(box.title, width, _TITLE_PT, bold=True)
+    room = width - text_width(f"{kind} ", _TITLE_PT, bold=True) - 0.03
+    return f"{kind} {shortened(scope, room, _TITLE_PT, bold=True)}"
 
 
 def _draw_edges(sheet: _Sheet) -> None:
     most = max((edge.nbytes for edge in sheet.edges), default=0)
     turns = _Turns(sheet)
     for edge, way in zip(sheet.edges, sheet.layout.ways, strict=True):
-        style = {"colour": INK if edge.crosses else FAINT, "layer": 2.4 if edge.crosses else 2}
+        colour, layer = (INK, 2.4) if edge.crosses else (FAINT, 2.0)
+        width = _line_width(edge.nbytes, most)
         for points, turns_back in turns.pieces(edge, way):
-            width = _line_width(edge.nbytes, most)
-            sheet.canvas.line(points, width=width, curved=not turns_back, rounded=0.14 * turns_back, **style)
+            rounded = 0.14 if turns_back else 0.0
+            sheet.canvas.line(points, colour, width=width, curved=not turns_back, rounded=rounded, layer=layer)
     for number in range(len(sheet.boxes)):
         _write_bytes(sheet, number)
 
@@ -209,9 +228,6 @@ def _write_bytes(sheet: _Sheet, source: int) -> None:
         sheet.canvas.text((x, y + 0.12 * side * number), text, size=_BYTES_PT, bold=True, halo=True)
 
 
-_Piece = tuple[list[Point], bool]
-
-
 class _Turns:
     """The ways of edges on the sheet: pieces inside rows, and turns from the end of a row to the next.
 
@@ -221,7 +237,7 @@ class _Turns:
     def __init__(self, sheet: _Sheet) -> None:
         self.sheet = sheet
         self.taken: Counter[int] = Counter()
-        self.shared: dict[tuple[int, int], Point] = {}
+        self.shared: dict[tuple[int, int], tuple[list[Point], Point]] = {}
 
     def pieces(self, edge: Edge, way: Sequence[tuple[int, float]]) -> list[_Piece]:
         """(points, whether they are a turn)."""
@@ -233,7 +249,7 @@ class _Turns:
             left, right = sheet.x[column], sheet.x[column] + sheet.width[column]
             spot = sheet.base[row] + y
             if number and sheet.row_of(way[number - 1][0]) != row:
-                turn, entry = self._turn(edge.source if number == 1 else None, row, points[-1], (left, spot))
+                turn, entry = self._turn((edge.source, way[number - 1][0]), row, points[-1], (left, spot))
                 points = [entry]
                 pieces += [(turn, True), (points, False)]
             if number:
@@ -242,17 +258,17 @@ class _Turns:
                 points.append((right, spot))
         return [piece for piece in pieces if len(piece[0]) > 1]
 
-    def _turn(self, source: int | None, row: int, start: Point, stop: Point) -> tuple[list[Point], Point]:
+    def _turn(self, end: tuple[int, int], row: int, start: Point, stop: Point) -> tuple[list[Point], Point]:
         """Out to the right, down between the rows, back to the left, each a little inside the last."""
         sheet = self.sheet
-        if source is not None and (source, row) in self.shared:
-            return [], self.shared[source, row]
+        if end in self.shared:
+            return self.shared[end]
         shift = 0.07 * (self.taken[row] % 4)
         self.taken[row] += 1
         right, left = start[0] + _SIDE - 0.1 - shift, stop[0] - _SIDE + shift
         level = sheet.base[row - 1] + sheet.rows[row - 1].low - _BETWEEN / 2 + 0.1 - shift
         middle = start[1] - sheet.base[row - 1] + sheet.base[row]
-        entry = stop if source is None else (left + 0.16, min(middle, level - 0.3))
-        if source is not None:
-            self.shared[source, row] = entry
-        return [start, (right, start[1]), (right, level), (left, level), (left, entry[1]), entry], entry
+        entry = (left + 0.16, min(middle, level - 0.3))
+        points = [start, (right, start[1]), (right, level), (left, level), (left, entry[1]), entry]
+        self.shared[end] = points, entry
+        return self.shared[end]

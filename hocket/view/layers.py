@@ -2,6 +2,7 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 _ORDER_SWEEPS, _STRAIGHTEN_SWEEPS = 24, 40
@@ -50,11 +51,10 @@ def _columns(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
 class _Sheet:
     """Nodes, and the bends of edges that pass columns, which take part in everything but have no height."""
 
-    def __init__(
-        self, heights: list[float], column: list[int], edges: Sequence[tuple[int, int]], gap: float
-    ) -> None:
+    def __init__(self, heights: list[float], column: list[int], edges: Sequence[tuple[int, int]], gap: float) -> None:
         self.heights, self.column, self.gap = list(heights), list(column), gap
         self.ways: list[list[int]] = []
+        self.bends: dict[tuple[int, int], int] = {}
         self.before: dict[int, list[int]] = {}
         self.after: dict[int, list[int]] = {}
         for source, target in edges:
@@ -64,15 +64,19 @@ class _Sheet:
             self.columns[at].append(node)
 
     def _way(self, source: int, target: int) -> list[int]:
+        """Edges from one node share their bends, as the readers of one tensor share its line."""
         way = [source]
         for at in range(self.column[source] + 1, self.column[target]):
-            way.append(len(self.heights))
-            self.heights.append(0.0)
-            self.column.append(at)
+            if (source, at) not in self.bends:
+                self.bends[source, at] = len(self.heights)
+                self.heights.append(0.0)
+                self.column.append(at)
+            way.append(self.bends[source, at])
         way.append(target)
-        for one, other in zip(way, way[1:], strict=False):
-            self.after.setdefault(one, []).append(other)
-            self.before.setdefault(other, []).append(one)
+        for one, other in pairwise(way):
+            if other not in self.after.setdefault(one, []):
+                self.after[one].append(other)
+                self.before.setdefault(other, []).append(one)
         return way
 
     def reorder(self) -> None:
@@ -110,7 +114,7 @@ class _Sheet:
         """Move every node towards its neighbours as far as order and room allow."""
         y = [0.0] * len(self.heights)
         for nodes in self.columns:
-            self._place(nodes, {node: 0.0 for node in nodes}, y)
+            self._place(nodes, dict.fromkeys(nodes, 0.0), y)
         for sweep in range(_STRAIGHTEN_SWEEPS):
             forth = sweep % 2 == 0
             last = sweep >= _STRAIGHTEN_SWEEPS - 6

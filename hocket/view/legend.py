@@ -13,7 +13,8 @@ class Entry(NamedTuple):
     """One thing that a legend explains."""
 
     text: str
-    colour: str
+    colour: str = ""
+    """"" = words alone."""
     line: float | None = None
     """Points of a line that is shown; None = a filled square."""
     hatch: str = ""
@@ -55,14 +56,19 @@ def head_width(title: str, note: str) -> float:
 
 
 def _draw(canvas: Canvas, entry: Entry, x: float, y: float) -> None:
-    if entry.line is None:
+    if entry.colour and entry.line is None:
         canvas.box((x, y - _SWATCH / 2), (_SWATCH, _SWATCH), entry.colour, radius=0.03, hatch=entry.hatch, edge=MUTED,
                    width=0.4)  # fmt: skip
-    else:
+    elif entry.colour and entry.line is not None:
         canvas.line([(x, y), (x + 1.6 * _SWATCH, y)], entry.colour, width=entry.line)
-    shift = _SWATCH if entry.line is None else 1.6 * _SWATCH
-    canvas.text((x + shift + 0.07, y), entry.text, size=8.5, colour=INK)
+    canvas.text((x + _swatch(entry), y), entry.text, size=8.5, colour=INK)
+
+
+def _swatch(entry: Entry) -> float:
+    if not entry.colour:
+        return 0.0
+    return (1.0 if entry.line is None else 1.6) * _SWATCH + 0.07
 
 
 def _width(entry: Entry) -> float:
-    return (1.0 if entry.line is None else 1.6) * _SWATCH + 0.07 + text_width(entry.text, 8.5) + _GAP
+    return _swatch(entry) + text_width(entry.text, 8.5) + _GAP

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from hocket.view.layers import Layout
@@ -51,17 +52,17 @@ def _breaks(widths: Sequence[float], passing: Sequence[int], count: int) -> list
         aim = total * number / count
         near = [c for c in range(edges[-1] + 1, len(widths)) if abs(sums[c] - aim) <= 0.3 * total / count]
         if near:
-            edges.append(min(near, key=lambda c: (3 * (passing[c] - 1) + 8 * abs(sums[c] - aim) / (total / count))))
+            edges.append(min(near, key=lambda c: 3 * (passing[c] - 1) + 8 * abs(sums[c] - aim) / (total / count)))
     edges.append(len(widths))
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _passing(layout: Layout, columns: int) -> list[int]:
     """How many lines pass from column to column; those that leave one box count as one."""
-    lines: list[set[tuple[float, int]]] = [set() for _ in range(columns + 1)]
-    for number, way in enumerate(layout.ways):
-        for hop, (column, y) in enumerate(way[:-1]):
-            lines[column + 1].add((y, -1 if hop == 0 else number))
+    lines: list[set[float]] = [set() for _ in range(columns + 1)]
+    for way in layout.ways:
+        for column, y in way[:-1]:
+            lines[column + 1].add(y)
     return [len(found) for found in lines]
 
 

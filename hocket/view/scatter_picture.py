@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from hocket.cost import Cost
@@ -44,10 +45,13 @@ class Scatter(Value, frozen=True):
     points: tuple[Point, ...]
 
     @classmethod
-    def of(cls, costs: Mapping[str, Cost], x: Metric = "latency", y: Metric = "energy", title: str = "plans") -> "Scatter":
+    def of(
+        cls, costs: Mapping[str, Cost], x: Metric = "latency", y: Metric = "energy", title: str = "plans"
+    ) -> "Scatter":
         """The plans of some costs, by name."""
         points = tuple(
-            Point(name=name, x=getattr(cost, _FIELDS[x][0]), y=getattr(cost, _FIELDS[y][0])) for name, cost in costs.items()
+            Point(name=name, x=getattr(cost, _FIELDS[x][0]), y=getattr(cost, _FIELDS[y][0]))
+            for name, cost in costs.items()
         )
         return cls(title=title, x=x, y=y, points=points)
 
@@ -87,7 +91,7 @@ def draw_scatter(scatter: Scatter) -> Canvas:
         return x, plot.bottom + (plot.top - plot.bottom) * point.y / most_y
 
     best = front(points)
-    corners = [corner for point, after in zip(best, best[1:], strict=False) for corner in (spot(point), (spot(after)[0], spot(point)[1]))]
+    corners = [corner for point, after in pairwise(best) for corner in (spot(point), (spot(after)[0], spot(point)[1]))]
     if corners:
         canvas.line([*corners, spot(best[-1])], _BEST, width=1.2, dashed=True, layer=2)
     _draw_points(canvas, [(point, spot(point), point in best) for point in points], plot)
@@ -106,7 +110,9 @@ def _draw_axes(canvas: Canvas, plot: Area, scatter: Scatter, most_x: float, most
         canvas.line([(plot.left, y), (plot.right, y)], PALE if number else FAINT, width=0.8, layer=1)
         canvas.text((plot.left - 0.1, y), show(number * step_y, unit_y), colour=MUTED, align="right")
     canvas.text(((plot.left + plot.right) / 2, plot.bottom - 0.42), scatter.x, size=9, bold=True, align="center")
-    canvas.text((_MARGIN - 0.1, (plot.bottom + plot.top) / 2), scatter.y, size=9, bold=True, align="center", upright=True)
+    canvas.text(
+        (_MARGIN - 0.1, (plot.bottom + plot.top) / 2), scatter.y, size=9, bold=True, align="center", upright=True
+    )
 
 
 def _draw_points(canvas: Canvas, found: Sequence[tuple[Point, Spot, bool]], plot: Area) -> None:
@@ -117,7 +123,9 @@ def _draw_points(canvas: Canvas, found: Sequence[tuple[Point, Spot, bool]], plot
     for point, (x, y), is_best in sorted(found, key=lambda each: not each[2]):
         width = text_width(point.name, 8, bold=is_best) + 0.06
         reach = 0.12 + width / 2
-        around = [(x + reach, y), (x, y + 0.17), (x, y - 0.17), (x - reach, y), (x + reach, y + 0.15), (x + reach, y - 0.15)]
+        beside, corner = [(x + reach, y)], [(x + reach, y + 0.15)]  # the staircase leaves to the right
+        around = [*(corner if is_best else beside), (x, y + 0.17), *(beside if is_best else corner)]
+        around += [(x - reach, y), (x, y - 0.17), (x + reach, y - 0.15)]
         inside = [spot for spot in around if plot.left < spot[0] - width / 2 and spot[0] + width / 2 < plot.right + 0.3]
         room = find_room(inside, (width, 0.15), taken)
         if room is not None:

@@ -35,7 +35,9 @@ class _Chart(NamedTuple):
         return self.left + seconds * self.scale
 
 
-def draw_timeline(trace: Trace, other: Trace | None = None, *, nodes: Sequence[str] = (), width: float = _WIDTH) -> Canvas:
+def draw_timeline(
+    trace: Trace, other: Trace | None = None, *, nodes: Sequence[str] = (), width: float = _WIDTH
+) -> Canvas:
     """Draw one trace, or a predicted one above a measured one.
 
     Args:
@@ -73,7 +75,9 @@ def _halves(trace: Trace, other: Trace | None) -> list[Half]:
     traces = [trace] if other is None else sorted([trace, other], key=lambda t: t.judge == "measured")
     for each in traces:
         if not any(math.isfinite(span.stop_s) for span in each.spans):
-            raise FormatError(f"a timeline needs spans that end, and the trace {each.name!r} has none; record one first")
+            raise FormatError(
+                f"a timeline needs spans that end, and the trace {each.name!r} has none; record one first"
+            )
     several = [len({span.request for span in each.spans}) > 1 for each in traces]
     halves = []
     for each, many in zip(traces, several, strict=True):
@@ -132,7 +136,9 @@ def _draw_axis(chart: _Chart, top: float, bottom: float, last: float) -> None:
     for number in range(count + 1):
         x = chart.x(number * step)
         chart.canvas.line([(x, bottom), (x, top)], PALE if number else FAINT, width=0.8, layer=1)
-        chart.canvas.text((x, bottom - 0.14), f"{float(f'{number * step * 1e3:.6g}'):g}", size=8, colour=MUTED, align="center")
+        chart.canvas.text(
+            (x, bottom - 0.14), f"{float(f'{number * step * 1e3:.6g}'):g}", size=8, colour=MUTED, align="center"
+        )
     chart.canvas.text((chart.x(last / 2), bottom - 0.36), "ms", size=8.5, colour=MUTED, align="center")
 
 
@@ -143,7 +149,9 @@ def nice_step(length: float, most: int) -> float:
     (0.1, 5.0)
     """
     power = 10.0 ** math.floor(math.log10(length / most))
-    return next(float(f"{factor * power:.3g}") for factor in (1, 2, 5, 10, 20) if factor * power * most >= length * (1 - 1e-9))
+    return next(
+        float(f"{factor * power:.3g}") for factor in (1, 2, 5, 10, 20) if factor * power * most >= length * (1 - 1e-9)
+    )
 
 
 def _draw_lane(chart: _Chart, lane: Lane, halves: Sequence[Half], top: float, room: float) -> None:
@@ -195,4 +203,8 @@ def _texts(span: Span) -> tuple[str, ...]:
         return (f"request {span.request} · {taken}", taken, f"{span.request}")
     if span.kind == "transfer":
         return (f"{show(span.nbytes, 'B')} · {taken}", show(span.nbytes, "B"), taken)
-    return (f"{span.id.rpartition('/')[2]} · {taken}", taken) if span.kind == "compute" else (f"{span.kind} · {taken}", span.kind)
+    return (
+        (f"{span.id.rpartition('/')[2]} · {taken}", taken)
+        if span.kind == "compute"
+        else (f"{span.kind} · {taken}", span.kind)
+    )

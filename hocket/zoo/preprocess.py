@@ -14,6 +14,16 @@ RESIZED = 256
 SIDE = 224
 
 
+def picture_pixels(path: str | Path) -> npt.NDArray[np.uint8]:
+    """The whole picture as 1 x height x width x 3 bytes.
+
+    Raises:
+        MissingError: Pillow is not installed.
+        FormatError: the file is not a picture that Pillow can read.
+    """
+    return np.asarray(_open(Path(path)), dtype=np.uint8)[None]
+
+
 def imagenet_pixels(path: str | Path) -> npt.NDArray[np.uint8]:
     """The picture as 1 x 224 x 224 x 3 bytes: shorter side to 256 pixels, centre crop.
 

@@ -116,10 +116,10 @@ def _read_storages(stream: io.BytesIO, size: int, storages: dict[str, _Storage])
 
 
 def _view(name: str, tensor: object, values: dict[str, Array]) -> Array:
-    """The tensor's values as a compact array."""
+    """The tensor as a read-only view of its storage: thousands of tensors that share one cost no more than it."""
     if not isinstance(tensor, _Tensor):
         raise _Refusal(f"{name!r:.80} is a {type(tensor).__name__} and not a tensor")
-    # Views that repeat values could ask for any amount of memory from a small file.
+    # Views that repeat values could ask for any amount of memory later on, from a small file.
     _require(math.prod(tensor.shape) <= tensor.storage.count, f"{name!r:.80} is larger than its storage")
     reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True))
     inside = 0 in tensor.shape or tensor.offset + reach < tensor.storage.count
@@ -128,7 +128,7 @@ def _view(name: str, tensor: object, values: dict[str, Array]) -> Array:
     if 0 in tensor.shape:
         return np.empty(tensor.shape, flat.dtype)
     steps = tuple(stride * flat.itemsize for stride in tensor.strides)
-    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps).copy()
+    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps, writeable=False)
 
 
 def _require(condition: bool, reason: str) -> None:

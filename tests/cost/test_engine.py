@@ -4,6 +4,7 @@ import math
 
 import pytest
 from graphs import graph_of, link, mesh, node, operator, problem_of, profile_of
+
 from hocket.cluster import Cluster, Direction, Link, Medium, Node, RateTrace
 from hocket.cost import Durations, Job, durations, evaluate, timeline
 from hocket.cost.engine import send_s
@@ -78,19 +79,18 @@ def test_two_branches_overlap() -> None:
     assert rows(spans, "transfer") == [("u>b", "a", 1.0, 2.0), ("q>a", "b", 3.0, 4.0)]
 
 
-def fork(*names: str) -> Graph:
-    return graph_of(*(operator(name, "x") for name in names), outputs=names)
+def twins() -> Graph:
+    """One operator that makes two answers at once."""
+    return graph_of(operator("p", "x", more=("q",)), outputs=("p", "q"))
 
 
-def test_a_node_does_one_thing_at_a_time_in_the_order_of_priorities() -> None:
+def test_operators_with_nothing_between_them_are_one_call() -> None:
     times = {"p": 1.0, "q": 2.0, "r": 4.0}
     graph = graph_of(*(operator(name, f"x{name}") for name in "pqr"), inputs=("xp", "xq", "xr"), outputs=tuple("pqr"))
     spans = run(graph, ["a", "b", "a"], pair(), times, order={"r": -1})
     on_a = [(name, start, stop) for name, where, start, stop in rows(spans, "compute") if where == "a"]
     # p and r feed no crossing and depend on none, so they are one segment.
     assert on_a == [("000@a", 0.0, 5.0)]
-    apart = run(graph.replace(outputs=("p", "q")), ["a", "b", "a"], pair(), times)
-    assert [row[:2] for row in rows(apart, "compute")][0] == ("000@a", "a")
 
 
 def test_ready_segments_wait_for_the_node_and_the_least_priority_goes_first() -> None:
@@ -107,14 +107,13 @@ def test_ready_segments_wait_for_the_node_and_the_least_priority_goes_first() ->
 
 
 def test_transfers_on_one_link_queue() -> None:
-    spans = run(fork("p", "q"), ["b", "b"], pair(), {"p": 1.0, "q": 1.0})
-    # One segment at b makes both answers at once; the way back carries them one after the other.
+    spans = run(twins(), ["b"], pair(), {"p": 2.0})
     assert rows(spans, "transfer") == [("x>b", "a", 0.0, 1.0), ("p>a", "b", 3.0, 4.0), ("q>a", "b", 4.0, 5.0)]
     assert stops(spans) == [5.0]
 
 
 def test_the_latency_holds_no_link() -> None:
-    spans = run(fork("p", "q"), ["b", "b"], pair(latency_s=10.0), {"p": 1.0, "q": 1.0})
+    spans = run(twins(), ["b"], pair(latency_s=10.0), {"p": 2.0})
     assert [row[2:] for row in rows(spans, "transfer")] == [(0.0, 11.0), (13.0, 24.0), (14.0, 25.0)]
 
 
@@ -134,7 +133,10 @@ def test_a_shared_medium_carries_one_transfer_at_a_time() -> None:
     spans = run(graph, ["b", "c"], cluster, {"p": 5.0, "q": 5.0})
     assert rows(spans, "transfer")[:2] == [("x>b", "a", 0.0, 1.0), ("x>c", "a", 1.0, 2.0)]
     own = cluster.replace(links=tuple(link.replace(media=(), up=Direction(bytes_per_s=1e3)) for link in links))
-    assert [row[2:] for row in rows(run(graph, ["b", "c"], own, {"p": 5.0, "q": 5.0}), "transfer")[:2]] == [(0, 1), (0, 1)]
+    assert [row[2:] for row in rows(run(graph, ["b", "c"], own, {"p": 5.0, "q": 5.0}), "transfer")[:2]] == [
+        (0, 1),
+        (0, 1),
+    ]
 
 
 def test_a_port_is_shared_by_all_links_of_its_node() -> None:
@@ -184,7 +186,13 @@ def test_an_earlier_request_goes_first_even_if_it_is_ready_later() -> None:
 @pytest.mark.parametrize("window", range(1, 9))
 def test_data_that_go_and_return_never_deadlock(window: int) -> None:
     arrivals = tuple(0.1 * i for i in range(200))
-    spans = run(chain(5), ["a", "b", "a", "b", "a"], pair(1e6), dict.fromkeys(chain(5).index, 0.01 * window), arrivals_s=arrivals)
+    spans = run(
+        chain(5),
+        ["a", "b", "a", "b", "a"],
+        pair(1e6),
+        dict.fromkeys(chain(5).index, 0.01 * window),
+        arrivals_s=arrivals,
+    )
     assert len(stops(spans)) == 200
 
 
@@ -255,7 +263,10 @@ def three() -> tuple[Node, Node, Node]:
 @pytest.mark.parametrize("places", [["a", "a", "b", "c", "a"], ["b", "a", "b", "a", "b"], ["c"] * 5])
 def test_a_chain_takes_its_sum_plus_its_calls(places: list[str]) -> None:
     graph, cluster = chain(5), mesh(*three(), bytes_per_s=1e3, latency_s=0.125)
-    times = {name: {f"t{i}": factor * (i + 1) for i in range(5)} for name, factor in zip("abc", (1.0, 0.5, 0.25), strict=True)}
+    times = {
+        name: {f"t{i}": factor * (i + 1) for i in range(5)}
+        for name, factor in zip("abc", (1.0, 0.5, 0.25), strict=True)
+    }
     problem = problem_of(graph, cluster, profile_of(graph, times, call_s=0.0625))
     cost = evaluate(problem, plan_for("task", graph, places), trace=True)
     assert cost.trace is not None

@@ -8,6 +8,7 @@ import itertools
 
 import pytest
 from graphs import link, node, operator, problem_of
+
 from hocket.cluster import Cluster
 from hocket.cost import Cost, Problem, evaluate
 from hocket.cost.queueing import sojourn_s, wait_s
@@ -21,7 +22,9 @@ def example(**task: object) -> Problem:
     price = parse("0.1 USD/kWh", "usd_per_j")
     phone = node("phone", 50e9, compute_w=2.0, transmit_w=1.5, energy_price_per_j=price)
     cluster = Cluster(
-        name="survey", nodes=(phone, node("server", 500e9)), links=(link("phone", "server", parse("20 Mbit/s", "bytes_per_s")),)
+        name="survey",
+        nodes=(phone, node("server", 500e9)),
+        links=(link("phone", "server", parse("20 Mbit/s", "bytes_per_s")),),
     )
     image = Tensor(name="image", dtype="float32", shape=(1, 3, 224, 224))
     graph = Graph(

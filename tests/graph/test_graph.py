@@ -2,6 +2,7 @@
 
 import pytest
 from graphs import graph_of, operator, zoo_model
+
 from hocket.errors import FormatError, GraphError
 from hocket.graph import Graph, Operator, Tensor, nbytes
 
@@ -65,6 +66,14 @@ def test_tensors_that_do_not_fit() -> None:
         good.replace(tensors=good.tensors[:-1])
     with pytest.raises(GraphError, match=r"^tensor names are unique, and 'hand' repeats one; rename it$"):
         good.replace(tensors=(*good.tensors, good.tensors[0]))
+    with pytest.raises(GraphError) as caught:
+        good.replace(weights={"w1": 1})
+    assert str(caught.value) == (
+        "operator 'p' reads the weight 'w2', whose size is not known; list it in the graph's weights"
+    )
+    with pytest.raises(GraphError) as caught:
+        good.replace(tensors=(*good.tensors[:-1], good.tensors[-1].replace(shape=(2**40, 2**40))))
+    assert str(caught.value) == "a tensor has at most 2^60 bytes, and 'v' of 'hand' has more; correct its shape"
     with pytest.raises(GraphError, match=r"^nothing makes the output 'y'; list an existing tensor$"):
         good.replace(outputs=("y",))
 

@@ -7,11 +7,12 @@ import onnx
 import onnxruntime
 import pytest
 from graphs import write_model, zoo_model
-from hocket.errors import FormatError, GraphError, HocketError
+from onnx import TensorProto, helper
+
+from hocket.errors import FormatError, HocketError
 from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.onnx import load_model
 from hocket.plan.build import whole
-from onnx import TensorProto, helper
 
 RELU = [helper.make_node("Relu", ["x"], ["y"])]
 
@@ -143,7 +144,9 @@ def test_an_unknown_operator(tmp_path: Path, domain: str, name: str) -> None:
 
 
 def test_a_shape_that_depends_on_data(tmp_path: Path) -> None:
-    path = write_model(tmp_path / "m.onnx", [helper.make_node("NonZero", ["x"], ["y"])], inputs={"x": (4, 4)}, outputs=["y"])
+    path = write_model(
+        tmp_path / "m.onnx", [helper.make_node("NonZero", ["x"], ["y"])], inputs={"x": (4, 4)}, outputs=["y"]
+    )
     assert refusal(path) == (
         "every tensor needs a fixed shape, and 'y' of operator 'NonZero' has none; bind its symbolic sizes with"
         " --shape, or place a model without data-dependent shapes"

@@ -1,9 +1,11 @@
 """Units, live sets, boundaries and blocks, against brute force on small random graphs."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from graphs import graph_of, operator, random_graph, zoo_model
+
 from hocket.graph import Graph
 from hocket.graph.topology import blocks, boundaries, is_folded, live, units
 
@@ -87,7 +89,7 @@ def check_blocks(graph: Graph) -> None:
     assert [position for block in found for position in block.operators] == list(range(len(graph.operators)))
     home = {position: number for number, block in enumerate(found) for position in block.operators}
     assert all(len({home[position] for position in unit.operators}) == 1 for unit in units(graph)), "no border inside"
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after.operators[0] in boundaries(graph)
         through = passing(graph, after.operators[0])
         assert set(after.inputs) <= through

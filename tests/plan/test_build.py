@@ -8,6 +8,8 @@ import onnx
 import onnxruntime
 import pytest
 from graphs import mesh, node, random_places, write_model, zoo_model
+from onnx import helper
+
 from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
@@ -16,7 +18,6 @@ from hocket.plan.calibrate import calibrated
 from hocket.plan.lower import lower
 from hocket.plan.placement import entry_for
 from hocket.program import INPUT, Artifact, Program, WeightSource, tensor_hash
-from onnx import helper
 
 CLUSTER = mesh(node("a"), node("b"), node("c"))
 

@@ -2,6 +2,7 @@
 
 import pytest
 from graphs import graph_of, link, mesh, node, operator, random_graph, random_places
+
 from hocket.cluster import Cluster, Medium
 from hocket.graph import Graph, Source
 from hocket.plan import Copies, Crossing, Entry, Plan, Run, Setting, Split
@@ -20,7 +21,9 @@ def graph(sha256: str = "") -> Graph:
     return made.replace(source=Source(path="m.onnx", sha256=sha256)) if sha256 else made
 
 
-def faults(*where: tuple[str, object], cluster: Cluster = CLUSTER, codecs: object = None, **options: object) -> list[str]:
+def faults(
+    *where: tuple[str, object], cluster: Cluster = CLUSTER, codecs: object = None, **options: object
+) -> list[str]:
     entry = Entry(task="t", where=tuple(Run(operators=names, on=on) for names, on in where), **options)
     return list(check(Plan(entries=(entry,)), {"t": graph()}, cluster, codecs=codecs))
 

@@ -2,6 +2,7 @@
 
 import pytest
 from graphs import graph_of, operator
+
 from hocket.errors import PlanError
 from hocket.graph import Graph, Source
 from hocket.plan import Copies, Entry, Plan, Run, Split

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 from graphs import graph_of, link, mesh, node, operator, problem_of, profile_of, random_graph, random_places, zoo_model
+
 from hocket.cluster import Cluster
 from hocket.cost import Durations, Job, durations, timeline
 from hocket.errors import ClusterError, PlanError
@@ -119,6 +120,19 @@ def test_models_of_the_zoo_in_random_places(name: str) -> None:
         check_program(graph, places, lowered(graph, places, trio()))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_segments_may_be_made_to_begin_anywhere(seed: int) -> None:
+    graph = random_graph(seed, 20)
+    places = random_places(seed, 20, NODES, run=6.0)
+    ends = {"x0": "a"}, dict.fromkeys(graph.outputs, "a")
+    borders = (3, 4, 11, 15)
+    program = lower(graph, entry_for("t", graph, places), trio(), *ends, borders=borders)
+    check_program(graph, places, program)
+    for segment in program.segments:
+        positions = [graph.index[name] for name in segment.operators]
+        assert not any(positions[0] < border <= positions[-1] for border in borders)
+
+
 @pytest.mark.parametrize("name", ["toy_dag", "inception_v3"])
 def test_one_node_is_one_segment(name: str) -> None:
     graph = zoo_model(name).graph
@@ -140,9 +154,7 @@ def test_a_chain_becomes_one_segment_per_stay() -> None:
 
 
 def test_an_export_does_not_wait_for_a_branch_that_stays() -> None:
-    graph = graph_of(
-        operator("u", "x"), operator("stays", "u"), operator("goes", "u"), operator("v", "stays", "goes")
-    )
+    graph = graph_of(operator("u", "x"), operator("stays", "u"), operator("goes", "u"), operator("v", "stays", "goes"))
     program = lowered(graph, ["a", "a", "b", "a"], trio())
     assert [segment.operators for segment in program.segments] == [("u",), ("stays",), ("goes",), ("v",)]
 

@@ -2,6 +2,7 @@
 
 import pytest
 from graphs import graph_of, operator, random_graph, random_places, zoo_model
+
 from hocket.errors import PlanError
 from hocket.graph import Graph
 from hocket.plan import Copies, Entry, Plan, Run, Split

@@ -58,9 +58,8 @@ def model(
 
 def absent(name: str, array: np.ndarray) -> onnx.TensorProto:
     """An initializer without its data."""
-    tensor = helper.make_tensor(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape, b"", raw=True)
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
+    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+    tensor = TensorProto(name=name, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
     for key, value in (("location", ABSENT), ("length", str(array.nbytes))):
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value

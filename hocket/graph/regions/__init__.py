@@ -3,8 +3,9 @@
 from hocket.graph.regions.block import Block, block_of, make_block
 from hocket.graph.regions.box import Box, Interval, extent, intersect, merge, missing, region_name, volume, whole
 from hocket.graph.regions.combine import combine
+from hocket.graph.regions.contract import Contract, contractions
 from hocket.graph.regions.cuts import contract_parts, granule, part_boxes
-from hocket.graph.regions.demand import Contract, Demand, Work, contractions, demand
+from hocket.graph.regions.demand import Demand, Work, demand
 from hocket.graph.regions.rewrite import Piece, rewrite
 from hocket.graph.regions.rule import Contraction, UnsupportedError
 

@@ -123,6 +123,7 @@ def _view(
     # An output without a shape is one that nobody reads.
     outputs = _trimmed([name if name in shapes else "" for name in node.output])
     return OperatorView(
+        name=next(name for name in node.output if name),
         kind=f"{domain}.{node.op_type}" if domain else node.op_type,
         inputs=inputs,
         outputs=outputs,

@@ -31,13 +31,15 @@ def volume(box: Box) -> int:
     """Number of elements; 1 for a scalar, 0 for an empty box."""
     size = 1
     for lo, hi in box:
-        size *= max(hi - lo, 0)
+        if lo >= hi:
+            return 0
+        size *= hi - lo
     return size
 
 
 def is_empty(box: Box) -> bool:
     """Does it hold nothing?"""
-    return any(hi <= lo for lo, hi in box)
+    return volume(box) == 0
 
 
 def contains(outer: Box, inner: Box) -> bool:
@@ -128,7 +130,7 @@ def missing(wanted: Iterable[Box], held: Iterable[Box]) -> tuple[Box, ...]:
     """
     done, rest = list(held), []
     for box in wanted:
-        pieces = [box]
+        pieces = [] if is_empty(box) else [box]
         for hole in done:
             pieces = list(itertools.chain.from_iterable(subtract(piece, hole) for piece in pieces))
         rest += pieces

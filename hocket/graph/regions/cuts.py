@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block
 from hocket.graph.regions.box import Box, Interval, is_empty, whole, with_axis
-from hocket.graph.regions.demand import Contract, Demand, contraction_of, demand
+from hocket.graph.regions.contract import Contract, contraction_of
+from hocket.graph.regions.demand import Demand, demand
 
 
 def intervals(cuts: Sequence[int], size: int) -> list[Interval]:
@@ -45,7 +46,7 @@ def contract_parts(block: Block, tensor: str, axis: str, cuts: Sequence[int]) ->
 def granule(block: Block, tensor: str, axis: int | str) -> int:
     """The smallest step of cut points on an axis that makes the least redundant work: the width of a head, a group.
 
-    Found by dry runs: each divisor of the axis is tried at an odd multiple near the middle.
+    Found by dry runs: each divisor of the axis is tried at three of its multiples near the middle.
 
     Args:
         block: the operators.
@@ -60,16 +61,20 @@ def granule(block: Block, tensor: str, axis: int | str) -> int:
         size, least = contraction.size, contraction.granule
     best, found = float("inf"), size
     for step in (step for step in range(least, size) if size % step == 0 and step % least == 0):
-        cost = sum(part.flops + part.weight_bytes for part in parts(block, tensor, axis, [_middle(step, size)]))
+        cost = max(_cost(parts(block, tensor, axis, [cut])) for cut in _middle(step, size))
         if cost < best:
             best, found = cost, step
     return found
 
 
-def _middle(step: int, size: int) -> int:
-    """An odd multiple of a step near the middle of an axis, so that no larger step divides it by accident."""
-    odd = size // step // 2 | 1
-    return step * (odd if odd * step < size else 1)
+def _middle(step: int, size: int) -> list[int]:
+    """Neighbouring multiples of a step near the middle of an axis: no larger step divides them all by accident."""
+    middle = size // step // 2
+    return [step * number for number in (middle - 1, middle, middle + 1) if 0 < step * number < size]
+
+
+def _cost(found: Sequence[Demand]) -> int:
+    return sum(part.flops + part.weight_bytes for part in found)
 
 
 def parts(block: Block, tensor: str, axis: int | str, cuts: Sequence[int]) -> list[Demand]:

@@ -8,26 +8,12 @@ import numpy as np
 from hocket.errors import GraphError
 from hocket.graph.graph import nbytes
 from hocket.graph.regions.block import Block
-from hocket.graph.regions.box import Box, Interval, contains, extent, is_empty, merge, partial_suffix, volume, whole
-from hocket.graph.regions.rule import Contraction, OperatorView, UnsupportedError
+from hocket.graph.regions.box import Box, Interval, extent, is_empty, merge, volume
+from hocket.graph.regions.contract import Contract, check_contract, part_of
+from hocket.graph.regions.rule import OperatorView, UnsupportedError
 from hocket.graph.regions.steps import computed_whole
 from hocket.graph.regions.table import RULES
 from hocket.nouns import Value
-
-
-class Contract(Value, frozen=True):
-    """A part of a contracted split: the operator that makes `tensor` covers only an interval of a contracted axis."""
-
-    tensor: str
-    axis: str
-    interval: Interval
-    owner: bool
-    """This part adds the bias; exactly one part does."""
-
-    @property
-    def suffix(self) -> str:
-        """Added to the names of partial results."""
-        return partial_suffix(self.axis, self.interval)
 
 
 class Work(Value, frozen=True):
@@ -129,15 +115,13 @@ class Counter:
         return "?"
 
 
-def part_of(contract: Contract | None, axis: str, size: int) -> Interval:
-    """The interval of a contracted axis that a part covers."""
-    return contract.interval if contract is not None and contract.axis == axis else (0, size)
-
-
 def check_inside(op: OperatorView, index: int, box: Box) -> None:
     """A rule that asks for what is not there is a mistake, and must not pass silently."""
     shape = op.shapes[index]
-    if len(box) != len(shape) or is_empty(box) or not contains(whole(shape), box):
+    fits = len(box) == len(shape)
+    for (lo, hi), size in zip(box, shape, strict=False):
+        fits = fits and 0 <= lo < hi <= size
+    if not fits:
         raise GraphError(
             f"a rule asks for boxes inside its inputs, and that of {op.kind} at {op.name!r} asks for {box} of input"
             f" {index} with shape {shape}; correct the rule"
@@ -172,6 +156,8 @@ def demand(block: Block, wanted: Mapping[str, Iterable[Box]], contract: Contract
             merged = merge(boxes.pop(name, ()))
             if merged:
                 inside[name] = merged
+            if part is not None:
+                _check_unread(block, part, work)
             for box in merged:
                 counter, reason = run_counted(op, output, box, part)
                 if reason:
@@ -181,6 +167,16 @@ def demand(block: Block, wanted: Mapping[str, Iterable[Box]], contract: Contract
                 for source, piece in counter.asked:
                     boxes.setdefault(source, []).append(piece)
     return _summary(block, start, inside, work, refused, boxes)
+
+
+def _check_unread(block: Block, contract: Contract, work: Mapping[str, Work]) -> None:
+    """Refuse partial results that are used as if they were whole."""
+    for op in block.operators:
+        if op.name in work and contract.tensor in op.inputs:
+            raise UnsupportedError(
+                f"partial sums must be added before they are read, and {op.name!r} reads {contract.tensor!r} inside the"
+                " block; end the block there"
+            )
 
 
 def run_counted(op: OperatorView, output: int, box: Box, part: Contract | None) -> tuple[Counter, str]:
@@ -216,54 +212,6 @@ def check_wanted(block: Block, name: str, boxes: Iterable[Box]) -> None:
         if not fits and not is_empty(box):
             raise GraphError(
                 f"a box lies inside its tensor, and {box} does not fit {name!r} with shape {shape}; cut it"
-            )
-
-
-def contractions(op: OperatorView) -> tuple[Contraction, ...]:
-    """The contracted axes of an operator that may be split."""
-    entry = RULES.get(op.kind)
-    return () if entry is None or entry.contractions is None else entry.contractions(op)
-
-
-def contraction_of(block: Block, contract: Contract) -> Contraction:
-    """The contracted axis that a part names.
-
-    Raises:
-        UnsupportedError: there is none of this name.
-    """
-    if contract.tensor not in block.producer:
-        raise GraphError(f"a contracted split is of a result of the block, and {contract.tensor!r} is none; name one")
-    op = block.operators[block.producer[contract.tensor]]
-    known = {contraction.axis: contraction for contraction in contractions(op)} if contract.tensor == op.name else {}
-    if contract.axis not in known:
-        has = f"has {', '.join(known)}" if known else "has none"
-        raise UnsupportedError(
-            f"{op.kind} at {op.name!r} contracts no axis {contract.axis!r} that can be split (it {has}); name another"
-        )
-    return known[contract.axis]
-
-
-def check_contract(block: Block, contract: Contract, boxes: Mapping[str, list[Box]]) -> None:
-    """Refuse cut points that do not fit, and partial results that are used as if they were whole."""
-    contraction = contraction_of(block, contract)
-    lo, hi = contract.interval
-    if not 0 <= lo < hi <= contraction.size:
-        raise GraphError(
-            f"a part of axis {contract.axis!r} is a non-empty interval of [0, {contraction.size}), got"
-            f" [{lo}, {hi}); leave empty parts out and correct the others"
-        )
-    if lo % contraction.granule or (hi % contraction.granule and hi != contraction.size):
-        raise UnsupportedError(
-            f"cut points of axis {contract.axis!r} of {contract.tensor!r} are multiples of {contraction.granule},"
-            f" got [{lo}, {hi}); round them"
-        )
-    if not boxes.get(contract.tensor):
-        raise GraphError(f"a contracted split is of a wanted tensor, and {contract.tensor!r} is not wanted; ask for it")
-    for op in block.operators:
-        if contract.tensor in op.inputs:
-            raise UnsupportedError(
-                f"partial sums must be added before they are read, and {op.name!r} reads {contract.tensor!r} inside the"
-                " block; end the block there"
             )
 
 

@@ -16,6 +16,9 @@ def pool(at: Context, box: Box) -> str:
     only_output(at)
     size, kernel = op.shapes[0][2:], tuple(op.attributes["kernel_shape"])
     found = windows(op, size, kernel, op.output_shapes[0][2:])
+    for window, length, made in zip(found, size, op.output_shapes[0][2:], strict=True):
+        if "SAME" in op.attributes.get("auto_pad", "") and (made - 1) * window.stride + window.reach < length:
+            raise UnsupportedError(f"auto_pad of {op.name!r} would be negative, which runtimes read differently")
     parts = [source(*each) for each in zip(found, box[2:], size, strict=True)]
     for window, part, length in zip(found, parts, size, strict=True):
         _check(op, window, part, length)

@@ -9,7 +9,8 @@ import onnx
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block, value_info
 from hocket.graph.regions.box import Box, Interval, contains, extent, region_name, with_axis
-from hocket.graph.regions.demand import Contract, Demand, contraction_of, demand, part_of, run_counted
+from hocket.graph.regions.contract import Contract, contraction_of, part_of
+from hocket.graph.regions.demand import Demand, demand, run_counted
 from hocket.graph.regions.rule import OperatorView
 from hocket.graph.regions.steps import computed_whole, cut
 from hocket.graph.regions.table import RULES
@@ -166,8 +167,8 @@ class _Writer:
 
 
 _NAMELESS = OperatorView(
-    kind="", inputs=(), outputs=("result",), attributes={}, shapes=(), dtypes=(), output_shapes=(), output_dtypes=(),
-    constants={}, opset=0,
+    name="result", kind="", inputs=(), outputs=("result",), attributes={}, shapes=(), dtypes=(), output_shapes=(),
+    output_dtypes=(), constants={}, opset=0,
 )  # fmt: skip
 
 

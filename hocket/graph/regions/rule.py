@@ -26,6 +26,8 @@ class UnsupportedError(GraphError):
 class OperatorView(Value, frozen=True):
     """One operator with the sizes and constants around it."""
 
+    name: str
+    """The name of its first output."""
     kind: str
     """The ONNX operator kind, with its domain and a dot in front if it is not the standard one."""
     inputs: tuple[str, ...]
@@ -40,11 +42,6 @@ class OperatorView(Value, frozen=True):
     constants: Mapping[int, np.ndarray]
     """Values of the inputs that are known, by position."""
     opset: int
-
-    @property
-    def name(self) -> str:
-        """The name of its first output."""
-        return next(name for name in self.outputs if name)
 
     def has(self, index: int) -> bool:
         """Is there such an input?"""

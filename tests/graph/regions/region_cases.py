@@ -96,13 +96,13 @@ def quantise_blocks(draw: Draw) -> Case:
     shape = (2, 4 * number(draw, 1, 3), 3)
     x = noise(draw, shape, "int8")
     scale = np.abs(noise(draw, (2, shape[1] // 4, 3))) + np.float32(0.1)
-    return case(
-        "DequantizeLinear", {"x": x}, {"s": scale}, attributes={"axis": 1, "block_size": 4}, opset=21
-    )
+    return case("DequantizeLinear", {"x": x}, {"s": scale}, attributes={"axis": 1, "block_size": 4}, opset=21)
 
 
 def dynamic_quantise(draw: Draw) -> Case:
-    return case("DynamicQuantizeLinear", {"x": noise(draw, (3, number(draw, 2, 6)))}, outputs=3, wanted=number(draw, 0, 2))
+    return case(
+        "DynamicQuantizeLinear", {"x": noise(draw, (3, number(draw, 2, 6)))}, outputs=3, wanted=number(draw, 0, 2)
+    )
 
 
 def _geometry(draw: Draw, kernel: tuple[int, ...], size: tuple[int, ...]) -> dict[str, Any]:
@@ -190,7 +190,9 @@ def pool(draw: Draw) -> Case:
     attributes = _geometry(draw, kernel, size)
     if "pads" in attributes:
         attributes["pads"] = [number(draw, 0, k - 1) for k in kernel * 2]
-        attributes["dilations"] = [1 if 1 + (k - 1) * 2 > n else number(draw, 1, 2) for k, n in zip(kernel, size, strict=True)]
+        attributes["dilations"] = [
+            1 if 1 + (k - 1) * 2 > n else number(draw, 1, 2) for k, n in zip(kernel, size, strict=True)
+        ]
         if kind != "LpPool":
             attributes["ceil_mode"] = number(draw, 0, 1)
     if kind == "AveragePool":
@@ -231,11 +233,17 @@ def arg_reduction(draw: Draw) -> Case:
 def softmax(draw: Draw) -> Case:
     kind = one_of(draw, "Softmax", "LogSoftmax", "LpNormalization", "Hardmax")
     opset = 20 if kind == "LpNormalization" else one_of(draw, 12, 20)
-    return case(kind, {"x": noise(draw, (2, 3, number(draw, 2, 5)))}, attributes={"axis": one_of(draw, 1, 2)}, opset=opset)
+    return case(
+        kind, {"x": noise(draw, (2, 3, number(draw, 2, 5)))}, attributes={"axis": one_of(draw, 1, 2)}, opset=opset
+    )
 
 
 def cumulative(draw: Draw) -> Case:
-    return case("CumSum", {"x": noise(draw, (2, number(draw, 1, 6), 3))}, known={"axis": np.array(number(draw, -2, 2), np.int64)})
+    return case(
+        "CumSum",
+        {"x": noise(draw, (2, number(draw, 1, 6), 3))},
+        known={"axis": np.array(number(draw, -2, 2), np.int64)},
+    )
 
 
 def top_k(draw: Draw) -> Case:
@@ -246,8 +254,8 @@ def top_k(draw: Draw) -> Case:
 def matmul(draw: Draw) -> Case:
     m, k, n = (number(draw, 1, 5) for _ in range(3))
     first, second = one_of(
-        draw, ((m, k), (k, n)), ((2, 3, m, k), (k, n)), ((2, 3, m, k), (1, 3, k, n)), ((m, k), (2, k, n)), ((k,), (k, n)),
-        ((2, m, k), (k,)),
+        draw, ((m, k), (k, n)), ((2, 3, m, k), (k, n)), ((2, 3, m, k), (1, 3, k, n)), ((m, k), (2, k, n)),
+        ((k,), (k, n)), ((2, m, k), (k,)),
     )  # fmt: skip
     a, b = noise(draw, first), noise(draw, second)
     return case("MatMul", {"a": a}, {"b": b}) if one_of(draw, True, False) else case("MatMul", {"a": a, "b": b})
@@ -255,7 +263,11 @@ def matmul(draw: Draw) -> Case:
 
 def matmul_integer(draw: Draw) -> Case:
     m, k, n = (number(draw, 1, 5) for _ in range(3))
-    weights = {"b": noise(draw, (k, n), "uint8"), "az": np.array(3, np.uint8), "bz": noise(draw, (n,), "uint8") // np.uint8(2)}
+    weights = {
+        "b": noise(draw, (k, n), "uint8"),
+        "az": np.array(3, np.uint8),
+        "bz": noise(draw, (n,), "uint8") // np.uint8(2),
+    }
     return case("MatMulInteger", {"a": noise(draw, (2, m, k), "uint8") + np.uint8(100)}, weights)
 
 
@@ -270,7 +282,9 @@ def gemm(draw: Draw) -> Case:
 
 
 def einsum(draw: Draw) -> Case:
-    equation, letters = one_of(draw, ("bij,bjk->bik", 2), ("bhqd,bhkd->bqhk", 2), ("ij->ji", 1), ("ij,jk,kl->il", 3), ("ijk->j", 1))
+    equation, letters = one_of(
+        draw, ("bij,bjk->bik", 2), ("bhqd,bhkd->bqhk", 2), ("ij->ji", 1), ("ij,jk,kl->il", 3), ("ijk->j", 1)
+    )
     sizes = {letter: number(draw, 1, 4) for letter in "bhqdkijl"}
     terms = equation.split("->")[0].split(",")
     inputs = {f"x{i}": noise(draw, tuple(sizes[letter] for letter in term)) for i, term in enumerate(terms)}
@@ -303,7 +317,9 @@ def flatten(draw: Draw) -> Case:
 
 def squeeze(draw: Draw) -> Case:
     if one_of(draw, True, False):
-        return case("Squeeze", {"x": noise(draw, (1, 3, 1, 4))}, known={"axes": ints(*one_of(draw, (0,), (-2,), (0, 2)))})
+        return case(
+            "Squeeze", {"x": noise(draw, (1, 3, 1, 4))}, known={"axes": ints(*one_of(draw, (0,), (-2,), (0, 2)))}
+        )
     return case("Unsqueeze", {"x": noise(draw, (3, 4))}, known={"axes": ints(*one_of(draw, (0,), (-1,), (0, 2)))})
 
 
@@ -333,7 +349,9 @@ def concat(draw: Draw) -> Case:
 def split(draw: Draw) -> Case:
     sizes = [number(draw, 1, 4) for _ in range(3)]
     x = noise(draw, (2, sum(sizes), 3))
-    return case("Split", {"x": x}, known={"split": ints(*sizes)}, attributes={"axis": 1}, outputs=3, wanted=number(draw, 0, 2))
+    return case(
+        "Split", {"x": x}, known={"split": ints(*sizes)}, attributes={"axis": 1}, outputs=3, wanted=number(draw, 0, 2)
+    )
 
 
 def sliced(draw: Draw) -> Case:
@@ -363,9 +381,11 @@ def pad(draw: Draw) -> Case:
 
 def expand(draw: Draw) -> Case:
     x = noise(draw, one_of(draw, (3, 1), (1,), (1, 4), (1, 3, 1)))
-    return case("Expand", {"x": x}, known={"shape": ints(*one_of(draw, (2, 3, 4), (3, 4), (5, 3, 1)))}) if x.shape != (
-        1,
-    ) else case("Expand", {"x": x}, known={"shape": ints(2, 3)})
+    return (
+        case("Expand", {"x": x}, known={"shape": ints(*one_of(draw, (2, 3, 4), (3, 4), (5, 3, 1)))})
+        if x.shape != (1,)
+        else case("Expand", {"x": x}, known={"shape": ints(2, 3)})
+    )
 
 
 def tile(draw: Draw) -> Case:
@@ -374,7 +394,12 @@ def tile(draw: Draw) -> Case:
 
 def triangle(draw: Draw) -> Case:
     x = np.abs(noise(draw, (2, 5, 6))) + np.float32(0.1)
-    return case("Trilu", {"x": x}, known={"k": np.array(number(draw, -2, 2), np.int64)}, attributes={"upper": number(draw, 0, 1)})
+    return case(
+        "Trilu",
+        {"x": x},
+        known={"k": np.array(number(draw, -2, 2), np.int64)},
+        attributes={"upper": number(draw, 0, 1)},
+    )
 
 
 def gather(draw: Draw) -> Case:
@@ -472,7 +497,9 @@ def attention(draw: Draw) -> Case:
         order += ["pk", "pv"]
     outputs = 3 if past else 1
     wanted = one_of(draw, 0, 0, 1, 2) if past else 0
-    return case("Attention", inputs, order=tuple(order), attributes=attributes, opset=23, outputs=outputs, wanted=wanted)
+    return case(
+        "Attention", inputs, order=tuple(order), attributes=attributes, opset=23, outputs=outputs, wanted=wanted
+    )
 
 
 def rotary(draw: Draw) -> Case:
@@ -495,7 +522,9 @@ def resize(draw: Draw) -> Case:
     mode = one_of(draw, "nearest", "linear")
     attributes = {
         "mode": mode,
-        "coordinate_transformation_mode": one_of(draw, "asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"),
+        "coordinate_transformation_mode": one_of(
+            draw, "asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"
+        ),
     }
     if mode == "nearest":
         attributes["nearest_mode"] = one_of(draw, "floor", "ceil", "round_prefer_floor", "round_prefer_ceil")

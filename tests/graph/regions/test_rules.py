@@ -19,10 +19,14 @@ from hocket.graph.regions import contract_parts, contractions, demand, whole
 from hocket.graph.regions.table import RULES
 
 quick = settings(
-    max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
     phases=(Phase.generate,),
 )
-thorough = settings(quick, max_examples=int(__import__("os").environ.get("N","400")))
+thorough = settings(quick, max_examples=400)
 
 
 def _boxes_agree(name: str, data: st.DataObject) -> None:
@@ -92,7 +96,7 @@ def test_a_rule_does_not_refuse_the_whole_and_counts_it_as_the_importer_does(nam
     from region_harness import model_of
 
     node = model_of(case.case).graph.node[0]
-    shapes = {key: value for key, value in case.block.shapes.items()}
+    shapes = dict(case.block.shapes)
     if case.case.kind in ("Attention", "Einsum", "GlobalLpPool", "OneHot", "Trilu", "ConvInteger"):
         return
     assert found.macs == macs(node, shapes)
@@ -101,6 +105,11 @@ def test_a_rule_does_not_refuse_the_whole_and_counts_it_as_the_importer_does(nam
 
 def test_every_rule_has_a_case() -> None:
     text = (CASES[name].__code__.co_consts for name in CASES)
-    words = {word for consts in text for const in consts for word in ([const] if isinstance(const, str) else const if isinstance(const, tuple) else [])}
+    words = {
+        word
+        for consts in text
+        for const in consts
+        for word in ([const] if isinstance(const, str) else const if isinstance(const, tuple) else [])
+    }
     rules = {entry.rule.__name__ for kind, entry in RULES.items() if kind in words}
     assert rules | {"identity"} == {entry.rule.__name__ for entry in RULES.values()}

@@ -1,0 +1,169 @@
+"""How fast the exact solvers are, as ratios in one run.
+
+    python -m bench.solvers
+
+Rows: the two-node optimum of inception_v3 from graph to plan, and its cut against networkx on the same flow network;
+the least period of 1000 blocks on 8 unlike nodes with memory limits. Each figure is the median of several runs.
+"""
+
+import importlib.util
+import random
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hocket.cluster import Cluster, Direction, Link, Node
+from hocket.cost import Objective, Problem, Task, problem_for
+from hocket.graph import Graph, Operator, Tensor
+from hocket.graph.onnx import load_model
+from hocket.profile import NodeProfile, Profile
+from hocket.solvers import ChainDp, MinCut, solve
+from hocket.solvers.additive import additive_of
+from hocket.solvers.cut import network
+from hocket.solvers.flow import Arcs, source_side
+
+MODEL = Path(__file__).parent.parent / "hocket" / "zoo" / "models" / "inception_v3.onnx"
+RUNS = 15
+
+
+def median_s(call: Callable[[], object], runs: int = RUNS) -> float:
+    """Median seconds of a call; the first, which warms up, does not count."""
+    call()
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def two_nodes(bytes_per_s: float) -> Cluster:
+    """A phone and an edge server."""
+    rate = Direction(bytes_per_s=bytes_per_s)
+    return Cluster(
+        name="two",
+        nodes=(Node(name="phone", flops_per_s=8e9), Node(name="edge", flops_per_s=80e9)),
+        links=(Link(between=("phone", "edge"), up=rate, down=rate, latency_s=3e-3),),
+    )
+
+
+def fresh(graph: Graph, cluster: Cluster) -> Problem:
+    """A problem about a graph of which nothing has been worked out yet."""
+    return problem_for(graph.replace(), cluster, objective=Objective(metric="sequential"))
+
+
+def bench_cut(graph: Graph) -> None:
+    """Graph to plan, and the cut alone against networkx."""
+    cluster = two_nodes(1.5e7)
+    problems = iter([fresh(graph, cluster) for _ in range(2 * (RUNS + 1))])
+    to_plan_s = median_s(lambda: MinCut()(next(problems)))
+    solve_s = median_s(lambda: solve(next(problems), "min_cut"))
+    costs = additive_of(fresh(graph, cluster)).costs
+    arcs, most = network(costs, [0] * len(costs.of_units), 0, 1)
+    row("inception_v3, two nodes: graph to plan", f"{to_plan_s * 1e3:.2f} ms", "<= 10 ms", to_plan_s <= 0.01)
+    row("the same through solve(), candidates judged too", f"{solve_s * 1e3:.2f} ms", "", None)
+    against_networkx(arcs, most, to_plan_s)
+
+
+def row(what: str, figure: str, target: str, reached: bool | None) -> None:
+    """One line of the table."""
+    mark = {None: "", True: "reached", False: "MISSED"}[reached]
+    print(f"| {what} | {figure} | {target} | {mark} |")
+
+
+def against_networkx(arcs: Arcs, most: float, to_plan_s: float) -> None:
+    """Our cut of a flow network against networkx.minimum_cut."""
+    if importlib.util.find_spec("networkx") is None:
+        row("cut against networkx.minimum_cut", "networkx is not installed", ">= 30", None)
+        return
+    import networkx as nx
+
+    def graph() -> "nx.DiGraph":
+        made = nx.DiGraph()
+        for tail, head, capacity in zip(arcs.tails, arcs.heads, arcs.capacities, strict=True):
+            before = made.edges[tail, head]["capacity"] if made.has_edge(tail, head) else 0.0
+            made.add_edge(tail, head, capacity=before + capacity)
+        return made
+
+    made = graph()
+    ours_s = median_s(lambda: source_side(arcs, 0, 1, most))
+    theirs_s = median_s(lambda: nx.minimum_cut(made, 0, 1), runs=5)
+    value, (side, _) = nx.minimum_cut(made, 0, 1)
+    reached = source_side(arcs, 0, 1, most)
+    ours = sum(
+        capacity
+        for tail, head, capacity in zip(arcs.tails, arcs.heads, arcs.capacities, strict=True)
+        if reached[tail] and not reached[head]
+    )
+    same = "same value" if abs(ours - value) <= 1e-9 * value else f"OTHER VALUE {ours} {value} {len(side)}"
+    row(
+        f"networkx.minimum_cut / our cut of that network ({same})",
+        f"{theirs_s * 1e3:.1f} ms / {ours_s * 1e3:.2f} ms = {theirs_s / ours_s:.0f}",
+        ">= 30",
+        theirs_s / ours_s >= 30,
+    )
+    row("networkx.minimum_cut / all of graph to plan", f"{theirs_s / to_plan_s:.0f}", "", None)
+
+
+def long_chain(blocks: int, nodes: int, seed: int) -> Problem:
+    """A chain of unlike blocks on unlike nodes that can hold about an eighth of the model each."""
+    rng = random.Random(seed)
+    names = [f"n{number}" for number in range(nodes)]
+    sizes = [rng.randrange(1, 100_000) for _ in range(blocks + 1)]
+    tensors = tuple(Tensor(name=f"t{number}", dtype="float32", shape=(size,)) for number, size in enumerate(sizes))
+    operators = tuple(
+        Operator(name=f"t{b + 1}", kind="Conv", inputs=(f"t{b}",), outputs=(f"t{b + 1}",), weights=(f"w{b}",))
+        for b in range(blocks)
+    )
+    weights = {f"w{number}": rng.randrange(1000, 100_000) for number in range(blocks)}
+    graph = Graph(
+        name="chain", inputs=tensors[:1], outputs=(tensors[-1].name,), operators=operators, tensors=tensors,
+        weights=weights,
+    )  # fmt: skip
+    work = [rng.uniform(1e-4, 4e-3) for _ in range(blocks)]
+    pace = [rng.uniform(0.3, 3.0) for _ in names]
+    entries = tuple(
+        NodeProfile(node=name, seconds={op.name: w * p * rng.uniform(0.7, 1.4) for op, w in zip(operators, work, strict=True)})
+        for name, p in zip(names, pace, strict=True)
+    )  # fmt: skip
+    links = tuple(
+        Link(
+            between=(a, b),
+            up=Direction(bytes_per_s=rng.choice([1e7, 2e7, 1e8])),
+            down=Direction(bytes_per_s=rng.choice([1e7, 2e7, 1e8])),
+            latency_s=1e-3,
+        )
+        for number, a in enumerate(names)
+        for b in names[number + 1 :]
+    )
+    memory = [rng.randrange(5_000_000, 15_000_000) for _ in names]
+    cluster = Cluster(
+        name="eight",
+        nodes=tuple(Node(name=n, flops_per_s=1e9, memory_bytes=m) for n, m in zip(names, memory, strict=True)),
+        links=links,
+    )
+    profile = Profile(graph="chain", sha256="", how="formula", entries=entries)
+    task = Task(name="chain", graph=graph, profile=profile, inputs={"t0": "n0"}, outputs={tensors[-1].name: "n0"})
+    return Problem(tasks=(task,), cluster=cluster, objective=Objective(metric="period"))
+
+
+def bench_chain() -> None:
+    """Least period of a long chain."""
+    for seed in (1, 2, 3):
+        problem = long_chain(1000, 8, seed)
+        seconds = median_s(lambda problem=problem: ChainDp()(problem), runs=3)
+        over = ChainDp()(problem).over
+        row(f"chain_dp, 1000 blocks, 8 unlike nodes, memory limits, seed {seed} (optimal over {over})",
+            f"{seconds:.2f} s", "<= 1 s", seconds <= 1.0)  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    print("| what | figure | target | |\n|---|---|---|---|")
+    bench_cut(load_model(MODEL).graph)
+    bench_chain()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hocket.errors import FormatError, PlanError
+from hocket.program import Resource, Wire
+from hocket.runtime.emulation import Ledger, finish_s
+from hocket.runtime.pacer import Pacer
+
+WIRE = Wire(source="a", target="b", latency_s=0.003, resources=("up",))
+UP = Resource(name="up", bytes_per_s=5e6)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.create(tmp_path / "links")
+    yield ledger
+    ledger.close()
+
+
+def test_a_transfer_takes_its_bytes_over_the_rate_then_the_latency(ledger: Ledger) -> None:
+    assert ledger.reserve(WIRE, [UP], 50_000, 100.0) == pytest.approx((100.0, 100.013))
+
+
+def test_the_latency_holds_nothing_and_the_queue_is_first_come_first_served(ledger: Ledger) -> None:
+    ledger.reserve(WIRE, [UP], 50_000, 100.0)
+    assert ledger.reserve(WIRE, [UP], 5_000, 100.001) == pytest.approx((100.01, 100.014))
+
+
+def test_all_resources_are_held_together(ledger: Ledger) -> None:
+    medium = Resource(name="air", bytes_per_s=1e6)
+    ledger.reserve(WIRE, [UP, medium], 10_000, 100.0)
+    assert ledger.reserve(WIRE, [Resource(name="down")], 10, 100.0) == pytest.approx((100.0, 100.003))
+    assert ledger.reserve(WIRE, [UP], 0, 100.0)[0] == pytest.approx(100.01)
+
+
+def test_two_openings_of_one_file_share_its_queues(ledger: Ledger, tmp_path: Path) -> None:
+    other = Ledger(tmp_path / "links")
+    assert other.id == ledger.id
+    ledger.reserve(WIRE, [UP], 5_000_000, 100.0)
+    assert other.reserve(WIRE, [UP], 0, 100.0)[0] == pytest.approx(101.0)
+    other.restart(50.0)
+    assert ledger.origin_s == 50.0
+    assert ledger.reserve(WIRE, [UP], 0, 100.0)[0] == pytest.approx(100.0)
+    other.close()
+
+
+def test_traces_are_integrated_piece_by_piece_and_repeat() -> None:
+    trace = Resource(name="t", trace=((0.0, 100.0), (1.0, 0.0), (2.0, 50.0)), trace_s=3.0)
+    assert finish_s([trace], 0.5, 50) == pytest.approx(1.0)
+    assert finish_s([trace], 0.5, 75) == pytest.approx(2.5)
+    assert finish_s([trace], 0.5, 150) == pytest.approx(3.5)
+    assert finish_s([trace], 31.0, 50) == pytest.approx(33.0)
+
+
+def test_rate_zero_for_ever_never_arrives() -> None:
+    assert finish_s([Resource(name="t", trace=((0.0, 0.0),))], 0.0, 1) > 1e6
+    assert finish_s([Resource(name="t", trace=((0.0, 0.0),), trace_s=1.0)], 0.0, 1) > 1e6
+
+
+def test_no_limit_takes_no_time() -> None:
+    assert finish_s([], 4.0, 10**9) == finish_s([Resource(name="x")], 4.0, 10**9) == 4.0
+
+
+def test_a_file_that_is_not_a_ledger_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(200_000))
+    with pytest.raises(FormatError, match="is not a ledger of links; make one with Ledger.create"):
+        Ledger(path)
+    with pytest.raises(FormatError, match="cannot be opened"):
+        Ledger(tmp_path / "missing")
+
+
+def test_a_pacer_stretches_cpu_time_and_carries_what_is_left() -> None:
+    pacer = Pacer(4.0)
+    start_s = time.monotonic()
+    for _ in range(200):
+        since_s = pacer.now_s()
+        sum(range(2000))
+        pacer.pause(since_s)
+    cpu_s = 0.0
+    since_s = pacer.now_s()
+    for _ in range(200):
+        sum(range(2000))
+    cpu_s = pacer.now_s() - since_s
+    assert time.monotonic() - start_s > 2 * cpu_s
+
+
+def test_a_share_is_a_slowdown() -> None:
+    assert Pacer(2.0, share=0.5).factor == 4.0
+    with pytest.raises(PlanError, match="a pacer needs slowdown >= 1 and 0 < share <= 1, got 0.5 and 1"):
+        Pacer(0.5)
