@@ -11,7 +11,7 @@ Names are looked up when they are first used, so that a node, which needs only t
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+from hocket.version import __version__
 
 _VERBS = {
     "calibrated": "hocket.plan.calibrate",

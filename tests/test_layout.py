@@ -23,11 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "solvers": PLANNING,
     "zoo": BASE | {"program", "graph"},
     "reading": PLANNING,
-    "control": PLANNING | {"runtime", "zoo"},
+    "control": PLANNING | {"runtime", "zoo", "version"},
     "view": PLANNING | {"control"},
     "cli": PLANNING | {"runtime", "zoo", "reading", "control", "view"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "version": set(),
+    "__init__": {"version"},
 }
 HEAVY = {
     "torch": {"graph/torch.py"},

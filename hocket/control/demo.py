@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from hocket.cluster import Cluster, read_toml
 from hocket.control.measure import measure
 from hocket.control.progress import Progress, silent
 from hocket.control.run import Report, run
 from hocket.cost import problem_for
 from hocket.graph.onnx import load_model
-from hocket.runtime.codecs import encode
 from hocket.solvers import Solution, solve
 from hocket.zoo.assets import class_names, fetch
 from hocket.zoo.classifier import INPUT, classifier_path
@@ -84,8 +81,8 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
     names = class_names()
     progress("fetching weights and picture", 1, 1)
     good, weak = (_cluster(name) for name in SETTINGS)
-    profile = measure(model, good, inputs=inputs, progress=progress)
-    ratio = _ratio(picture)
+    profile = measure(model, good, inputs=inputs, codecs=(LOSSLESS,), progress=progress)
+    ratio = profile.at(SOURCE).codecs[LOSSLESS].ratio
     problems = [
         problem_for(model.graph, cluster, profile=profile, source=SOURCE, input_codecs={LOSSLESS: ratio})
         for cluster in (good, weak)
@@ -103,7 +100,7 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
         "picture": "cat",
         "candidates": rows,
         "chosen": chosen.solver,
-        "stages": [{"node": stage["node"], "operators": len(stage["operators"])} for stage in chosen.stages()],
+        "stages": [{"node": stage["node"], "operators": len(list(stage["operators"]))} for stage in chosen.stages()],
         "crossings": chosen.crossings(),
         "bound_s": chosen.bound,
         "prediction_error": report.figures.prediction_error,
@@ -118,12 +115,6 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
 
 def _cluster(name: str) -> Cluster:
     return read_toml(_CLUSTER.format(name=name.replace(" ", "_"), **SETTINGS[name]))
-
-
-def _ratio(picture: np.ndarray) -> float:
-    """Bytes after / before of the picture, compressed without loss."""
-    buffers, _ = encode(LOSSLESS, picture)
-    return sum(len(memoryview(buffer).cast("B")) for buffer in buffers) / picture.nbytes
 
 
 def _obvious(solution: Solution) -> dict[str, Solution]:

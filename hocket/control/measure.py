@@ -8,7 +8,6 @@ from statistics import median
 import numpy as np
 import onnxruntime
 
-from hocket import __version__
 from hocket.cluster import Cluster, Node
 from hocket.control.progress import Progress, silent
 from hocket.control.sessions import open_program
@@ -19,9 +18,11 @@ from hocket.plan.build import build
 from hocket.plan.calibrate import calibrated
 from hocket.plan.lower import lower
 from hocket.plan.placement import entry_for
-from hocket.profile import Profile, measured_profile
+from hocket.profile import CodecCost, Profile, measured_profile
 from hocket.program import Program
+from hocket.runtime.codecs import decode, encode
 from hocket.runtime.measure import PAUSE_S, measure_operators
+from hocket.version import __version__
 
 _PIECES = 12
 """Segments that the model is cut into to see what a call costs."""
@@ -43,6 +44,7 @@ def measure(
     cluster: Cluster,
     *,
     inputs: Mapping[str, np.ndarray] | None = None,
+    codecs: Sequence[str] = (),
     repeats: int = 15,
     timeout_s: float = 60.0,
     progress: Progress = silent,
@@ -50,13 +52,14 @@ def measure(
     """Measure every operator of a model on every node.
 
     The whole model runs on each node in turn as one segment, and again in pieces: the difference is what a call costs.
-    ONNX Runtime's profiler divides the whole among the operators; its kernel times are measured on this computer, so for
-    a node elsewhere the division is an approximation while the total is its own.
+    ONNX Runtime's profiler divides the whole among the operators. It runs on this computer, so for a node elsewhere the
+    division is an approximation while the total is its own.
 
     Args:
         model: weights may be absent; random ones take their place.
         cluster: its nodes are started here or reached.
         inputs: absent = seeded random.
+        codecs: codecs whose cost is measured too, on the inputs.
         repeats: runs that medians are taken of.
         timeout_s: most seconds that a node may be silent.
         progress: told what is going on.
@@ -78,7 +81,41 @@ def measure(
         times[node.name] = _node_times(model, cluster, node, feeds, repeats, timeout_s, kernels)
     progress("measuring nodes", len(cluster.nodes), len(cluster.nodes))
     version = f"hocket {__version__}, onnxruntime {onnxruntime.__version__}"
-    return measured_profile(model.graph, times, version=version)
+    profile = measured_profile(model.graph, times, version=version)
+    costs = {name: _codec_cost(name, feeds, repeats) for name in codecs}
+    entries = [entry.replace(codecs=_slower(costs, cluster.node[entry.node])) for entry in profile.entries]
+    return profile.replace(entries=tuple(entries))
+
+
+def _codec_cost(name: str, feeds: Mapping[str, np.ndarray], repeats: int) -> CodecCost:
+    """What a codec does to the inputs, on this computer."""
+    before = after = 0
+    encoding = decoding = 0.0
+    for array in feeds.values():
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            buffers, meta = encode(name, array)
+        middle = time.perf_counter()
+        for _ in range(repeats):
+            decode(name, array.dtype.name, array.shape, buffers, meta)
+        encoding += (middle - begin) / repeats
+        decoding += (time.perf_counter() - middle) / repeats
+        before += array.nbytes
+        after += sum(memoryview(buffer).nbytes for buffer in buffers)
+    return CodecCost(
+        ratio=after / before, encode_s_per_byte=encoding / before, decode_s_per_byte=decoding / before
+    )
+
+
+def _slower(costs: Mapping[str, CodecCost], node: Node) -> dict[str, CodecCost]:
+    """The same on a node that is slowed down."""
+    factor = 1.0 if node.slowdown == "auto" else node.slowdown
+    return {
+        name: cost.replace(
+            encode_s_per_byte=cost.encode_s_per_byte * factor, decode_s_per_byte=cost.decode_s_per_byte * factor
+        )
+        for name, cost in costs.items()
+    }
 
 
 def _node_times(

@@ -18,6 +18,7 @@ from hocket.view.rows import Row, broken
 _MARGIN, _SIDE, _BETWEEN, _LANE_GAP = 0.3, 0.46, 0.5, 0.16
 _TITLE_PT, _DETAIL_PT, _BYTES_PT = 7.5, 6.5, 7
 _LEAST_HEIGHT, _MOST_HEIGHT, _TERMINAL_HEIGHT = 0.36, 0.78, 0.26
+_TURN, _WIDE_TURN = 0.36, 0.76  # the wide one leaves room for what a crossing carries
 _LEAST_WIDTH, _MOST_WIDTH, _GAP = 0.72, 1.45, 0.34
 
 
@@ -37,6 +38,8 @@ class _Sheet(NamedTuple):
     """Of each column's boxes."""
     base: Sequence[float]
     """What is added to y in each row."""
+    turn: float
+    """How far right of its box a line turns back."""
     colour: Mapping[str, str]
 
     def row_of(self, column: int) -> int:
@@ -72,31 +75,40 @@ def draw_graph(
     colour = colours([*nodes, *used])
     heights = [_height(box, max(box.flops for box in boxes)) for box in boxes]
     layout = layered(heights, [(edge.source, edge.target) for edge in edges], _LANE_GAP)
-    widths, gaps = _widths(boxes, edges, layout)
-    rows = broken(layout, heights, [w + g for w, g in zip(widths, gaps, strict=True)], _BETWEEN)
     entries = _entries(graph, boxes, edges, colour)
-    title, about = graph.name, note or _about(graph)
-    x = [
-        sum(w + g for w, g in zip(widths[r.start : c], gaps[r.start : c], strict=True))
-        for r in rows
-        for c in range(r.start, r.stop)
-    ]
-    body = max(x[row.stop - 1] + widths[row.stop - 1] for row in rows) + 2 * _SIDE
-    width = max(body, head_width(title, about), 6.5) + 2 * _MARGIN
+    sheet = _sheet((graph.name, note or _about(graph)), entries, boxes, edges, heights, layout, colour)
+    _draw_edges(sheet)
+    _draw_boxes(sheet)
+    return sheet.canvas
+
+
+def _sheet(
+    title: tuple[str, str],
+    entries: Sequence[Entry],
+    boxes: Sequence[Box],
+    edges: Sequence[Edge],
+    heights: Sequence[float],
+    layout: Layout,
+    colour: Mapping[str, str],
+) -> _Sheet:
+    """A sheet of the right size with its head written, and the place of every column and row on it."""
+    widths, gaps = _widths(boxes, edges, layout)
+    pitches = [width + gap for width, gap in zip(widths, gaps, strict=True)]
+    rows = broken(layout, heights, pitches, _BETWEEN)
+    x = [sum(pitches[row.start : column]) for row in rows for column in range(row.start, row.stop)]
+    turn = _WIDE_TURN if any(edge.crosses for edge in edges) else _TURN
+    body = max(x[row.stop - 1] + widths[row.stop - 1] for row in rows) + _SIDE + turn + 0.1
+    width = max(body, head_width(*title), 6.5) + 2 * _MARGIN
     head = height_of(entries, width - 2 * _MARGIN)
     height = sum(row.high - row.low for row in rows) + _BETWEEN * len(rows) + head + 2 * _MARGIN
     canvas = Canvas(width, height)
-    draw_head(canvas, title, about, entries, _MARGIN)
+    draw_head(canvas, *title, entries, _MARGIN)
     base, top = [], height - _MARGIN - head - _BETWEEN / 2
     for row in rows:
         base.append(top - row.high)
         top -= row.high - row.low + _BETWEEN
-    sheet = _Sheet(
-        canvas, boxes, edges, heights, layout, rows, [_MARGIN + _SIDE + left for left in x], widths, base, colour
-    )
-    _draw_edges(sheet)
-    _draw_boxes(sheet)
-    return canvas
+    left = [_MARGIN + _SIDE + offset for offset in x]
+    return _Sheet(canvas, boxes, edges, heights, layout, rows, left, widths, base, turn, colour)
 
 
 def _places(graph: Graph, plan: Plan | None, task: str | None) -> Sequence[Place | None]:
@@ -173,7 +185,7 @@ def _draw_boxes(sheet: _Sheet) -> None:
 def _draw_box(sheet: _Sheet, box: Box, corner: tuple[float, float], size: tuple[float, float]) -> None:
     canvas, shares = sheet.canvas, shares_of(box.place)
     fill = sheet.colour[shares[0][0]] if shares else PALE
-    ink = readable_on(fill) if shares else INK
+    ink = readable_on(fill) if len(shares) == 1 else INK
     (x, y), (width, height) = corner, size
     middle = x + width / 2
     if not box.operators:
@@ -184,8 +196,8 @@ def _draw_box(sheet: _Sheet, box: Box, corner: tuple[float, float], size: tuple[
         return
     canvas.box(corner, size, fill, edge=mixed(fill, INK, 0.35), width=0.7, radius=0.06)
     left = x
-    for node, share in shares if len(shares) > 1 else ():
-        canvas.box((left, y), (width * share, height), sheet.colour[node], edge=PAPER, width=0.5)
+    for node, share in shares if len(shares) > 1 else ():  # pale, so that the title is readable on all of them
+        canvas.box((left, y), (width * share, height), mixed(sheet.colour[node], PAPER, 0.45), edge=PAPER, width=0.5)
         left += width * share
     title = _title(box, width - 0.1)
     canvas.text((middle, y + height / 2 + 0.07), title, size=_TITLE_PT, colour=ink, align="center", bold=True)
@@ -265,7 +277,7 @@ class _Turns:
             return self.shared[end]
         shift = 0.07 * (self.taken[row] % 4)
         self.taken[row] += 1
-        right, left = start[0] + _SIDE - 0.1 - shift, stop[0] - _SIDE + shift
+        right, left = start[0] + sheet.turn - shift, stop[0] - _SIDE + shift
         level = sheet.base[row - 1] + sheet.rows[row - 1].low - _BETWEEN / 2 + 0.1 - shift
         middle = start[1] - sheet.base[row - 1] + sheet.base[row]
         entry = (left + 0.16, min(middle, level - 0.3))

@@ -1,7 +1,7 @@
 """The exact solvers against a brute force that shares nothing with them but the judge."""
 
 import random
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 import pytest
 from problems import chain, fleet, problem_of, profile_of, random_cluster, random_problem
@@ -91,7 +91,7 @@ def stage_brute_force(problem: Problem) -> float | None:
         for order in permutations(names, count):
             for inner in product(range(1, size), repeat=count - 1):
                 cuts = (0, *inner, size)
-                if any(a >= b for a, b in zip(cuts, cuts[1:], strict=False)):
+                if any(a >= b for a, b in pairwise(cuts)):
                     continue
                 places = [order[k] for k in range(count) for _ in range(cuts[k], cuts[k + 1])]
                 cost = evaluate(problem, plan_for(problem.task.name, graph, places))

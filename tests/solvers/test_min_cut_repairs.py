@@ -13,7 +13,7 @@ REPAIRS = ("input", "once", "back")
 
 
 def published(problem: Problem, repairs: set[str]) -> list[int]:
-    """Placement of the cut that charges: the upload of inputs (`input`), each tensor once (`once`), way back (`back`)."""
+    """Placement of the cut that charges the upload of inputs, each tensor once, and forbids the way back."""
     additive = additive_of(problem)
     costs = additive.costs
     arcs = Arcs(len(costs.of_units) + 2)

@@ -74,8 +74,8 @@ ERRORS: list[tuple[Callable[[], object], type[HocketError], str]] = [
     (
         lambda: solve(small("latency"), "min_cut"),
         RefusedError,
-        "min_cut cannot solve this problem: latency does not add up over units and tensors, as sequential, energy, price"
-        " do; auto, local, remote, linear_scan, chain_dp, exhaustive or descent can",
+        "min_cut cannot solve this problem: latency does not add up over units and tensors, as sequential, energy,"
+        " price do; auto, local, remote, linear_scan, chain_dp, exhaustive or descent can",
     ),
     (
         lambda: solve(two_tasks(), "chain_dp"),
@@ -97,8 +97,8 @@ ERRORS: list[tuple[Callable[[], object], type[HocketError], str]] = [
     (
         lambda: solve(small(objective=Objective(metric="energy", limits={"latency": 0.1})), "local"),
         InfeasibleError,
-        "the plan of local breaks a constraint: limit: latency_s is at most 0.1, and this plan's is 3; raise the limit or"
-        " change the objective",
+        "the plan of local breaks a constraint: limit: latency_s is at most 0.1, and this plan's is 3; raise the limit"
+        " or change the objective",
     ),
     (
         lambda: solve(small(objective=Objective(metric="energy", limits={"latency": 0.1}))),
@@ -109,8 +109,8 @@ ERRORS: list[tuple[Callable[[], object], type[HocketError], str]] = [
     (
         lambda: heads("Solves  a\nAnswer  b", "Mine"),
         FormatError,
-        "the docstring of a solver's module has the heads Solves, Answer, Time, Source, Departs, Cards, and that of Mine"
-        " lacks Time, Source, Departs, Cards; add them",
+        "the docstring of a solver's module has the heads Solves, Answer, Time, Source, Departs, Cards, and that of"
+        " Mine lacks Time, Source, Departs, Cards; add them",
     ),
 ]
 
@@ -129,8 +129,8 @@ def test_too_little_memory_is_said_with_what_would_make_it_fit() -> None:
     with pytest.raises(InfeasibleError) as found:
         solve(tight, "chain_dp")
     assert str(found.value) == (
-        "no plan of 'chain' keeps the constraints, searched over all plans with one run of blocks per node: C6: 'n0' has"
-        " 1.46 KiB and would need 3.91 KiB; add 2.45 KiB or move operators elsewhere"
+        "no plan of 'chain' keeps the constraints, searched over all plans with one run of blocks per node: C6: 'n0'"
+        " has 1.46 KiB and would need 3.91 KiB; add 2.45 KiB or move operators elsewhere"
     )
 
 

@@ -8,6 +8,8 @@ from hocket.graph import Graph
 from hocket.plan.plan import Copies, Split
 from hocket.view.boxes import boxes_of, groups_of, shares_of
 
+GraphOf = Callable[[str, list[list[int]]], Graph]
+
 
 def test_with_room_every_unit_is_a_box_and_inputs_and_outputs_are_too(diamond: Graph) -> None:
     boxes, edges = boxes_of(diamond, [None] * 6)
@@ -34,7 +36,7 @@ def test_no_box_holds_two_places(diamond: Graph) -> None:
 
 
 def test_a_long_chain_is_told_in_as_many_boxes_as_the_eye_holds(
-    graph_of: Callable[[str, list[list[int]]], Graph],
+    graph_of: GraphOf,
 ) -> None:
     chain = graph_of("chain", [[position - 1] for position in range(400)])
     groups = groups_of(chain, [None] * 400, most=50)

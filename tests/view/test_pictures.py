@@ -28,6 +28,9 @@ from hocket.view.timeline_picture import draw_timeline
 pytest.importorskip("matplotlib")
 
 
+GraphOf = Callable[[str, list[list[int]]], Graph]
+
+
 def check(path: Path) -> None:
     """A picture that a program can open, with something in it."""
     data = path.read_bytes()
@@ -190,7 +193,7 @@ def test_two_hundred_spans_have_a_timeline_of_a_readable_size(busy: Trace) -> No
 
 
 def test_a_graph_of_two_hundred_operators_is_no_wider_than_a_poster(
-    graph_of: Callable[[str, list[list[int]]], Graph],
+    graph_of: GraphOf,
 ) -> None:
 
     canvas = draw_graph(graph_of("chain", [[position - 1] for position in range(200)]))

@@ -95,21 +95,29 @@ def still_causal(at: Context, box: Box) -> str:
     return at.emit("Attention", at.get(0, box), at.get(1, every), at.get(2, every), attributes=at.op.attributes)
 
 
+def from_the_start(box: Box, axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int]:
+    return 0, int(np.prod([box[axis][1] - box[axis][0] for axis in axes]))
+
+
+def rule(kind: str, broken: Callable[[Context, Box], str]) -> Callable[[Patch], None]:
+    return lambda patch: patch.setitem(RULES, kind, Entry(rule=broken))
+
+
+def step(module: object, name: str, broken: object) -> Callable[[Patch], None]:
+    return lambda patch: patch.setattr(module, name, broken)
+
+
+TILE: Box = ((0, 1), (0, 3), (2, 4), (0, 8))
 BROKEN: list[tuple[str, Callable[[], Whole], Box, Callable[[Patch], None]]] = [
-    ("pads on every tile", conv, ((0, 1), (0, 3), (2, 4), (0, 8)), lambda p: p.setattr(convolution, "source", same_pads)),
-    ("window one short", conv, ((0, 1), (0, 3), (2, 4), (0, 8)), lambda p: p.setattr(convolution, "source", short_window)),
-    ("overhang forgotten", pool, ((0, 1), (0, 2), (2, 4), (2, 4)), lambda p: p.setattr(pooling, "source", no_overhang)),
-    ("norm of the slice", norm, ((0, 4), (1, 4)), lambda p: p.setitem(RULES, "LayerNormalization", Entry(rule=on_the_slice))),
-    ("softmax of the slice", softmax, ((0, 3), (1, 4)), lambda p: p.setitem(RULES, "Softmax", Entry(rule=on_the_slice))),
-    ("offset of the run dropped", reshaped, ((10, 21),), lambda p: p.setattr(reshaping, "_flat", _from_the_start)),
-    ("indices not moved", gathered, ((0, 2), (0, 2)), lambda p: p.setitem(RULES, "Gather", Entry(rule=not_counted_from_the_range))),
-    ("causal with an offset", attended, ROWS, lambda p: p.setitem(RULES, "Attention", Entry(rule=still_causal))),
-]  # fmt: skip  # noqa: E501
-
-
-def _from_the_start(box: Box, axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int]:
-    size = int(np.prod([box[axis][1] - box[axis][0] for axis in axes]))
-    return 0, size
+    ("pads on every tile", conv, TILE, step(convolution, "source", same_pads)),
+    ("window one short", conv, TILE, step(convolution, "source", short_window)),
+    ("overhang forgotten", pool, ((0, 1), (0, 2), (2, 4), (2, 4)), step(pooling, "source", no_overhang)),
+    ("norm of the slice", norm, ((0, 4), (1, 4)), rule("LayerNormalization", on_the_slice)),
+    ("softmax of the slice", softmax, ((0, 3), (1, 4)), rule("Softmax", on_the_slice)),
+    ("offset of the run dropped", reshaped, ((10, 21),), step(reshaping, "_flat", from_the_start)),
+    ("indices not moved", gathered, ((0, 2), (0, 2)), rule("Gather", not_counted_from_the_range)),
+    ("causal with an offset", attended, ROWS, rule("Attention", still_causal)),
+]
 
 
 @pytest.mark.parametrize(("name", "make", "box", "mutate"), BROKEN, ids=[row[0] for row in BROKEN])

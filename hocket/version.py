@@ -1,0 +1,3 @@
+"""The version of hocket, in one place."""
+
+__version__ = "0.1.0"
