@@ -21,8 +21,8 @@ from hocket.plan.placement import plan_for
 from hocket.runtime.session import Session
 from hocket.zoo import model_path
 
-PAIRS = 9
-STREAMED = 40
+PAIRS = 7
+STREAMED = 20
 
 
 def rows() -> list[Row]:

@@ -22,4 +22,7 @@ def three_nodes(rate: str, slowdowns: tuple[float, float, float] = (2.0, 1.5, 1.
 def two_nodes() -> Cluster:
     """Two equal nodes with nothing emulated between them."""
     nodes = "".join(f'[[node]]\nname = "{name}"\nspeed = "20 GFLOP/s"\n' for name in ("first", "second"))
-    return read_toml(f'format = "hocket.cluster/1"\nname = "two"\n{nodes}[[link]]\nbetween = ["first", "second"]\n')
+    return read_toml(
+        f'format = "hocket.cluster/1"\nname = "two"\n{nodes}'
+        '[[link]]\nbetween = ["first", "second"]\nrate = "unlimited"\n'
+    )

@@ -48,7 +48,7 @@ _NOUNS = {
     "Task": "hocket.cost",
     "Trace": "hocket.program",
 }
-__all__ = ["__version__", *sorted(_VERBS | _NOUNS)]
+__all__ = ["__version__", *_VERBS, *_NOUNS]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

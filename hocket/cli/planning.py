@@ -69,12 +69,8 @@ def inspect(model: ModelArgument, shape: Shapes = None, json: Json = False) -> N
     view.print_table(
         f"{graph.name}: {len(graph.operators)} operators, {show(graph.flops, 'FLOP')},"
         f" weights {show(graph.weight_bytes, 'B')}",
-        [
-            {**row, "flops": show(row["flops"], "FLOP"), "weight_bytes": show(row["weight_bytes"], "B"),
-             "out_bytes": show(row["out_bytes"], "B")}
-            for row in rows
-        ],
-    )  # fmt: skip
+        rows,
+    )
 
 
 def _common_scope(scopes: list[str]) -> str:

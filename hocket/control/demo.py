@@ -100,7 +100,7 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
         "picture": "cat",
         "candidates": rows,
         "chosen": chosen.solver,
-        "stages": [{"node": stage["node"], "operators": len(list(stage["operators"]))} for stage in chosen.stages()],
+        "stages": [{"node": stage["node"], "operators": len(stage["operators"])} for stage in chosen.stages()],
         "crossings": chosen.crossings(),
         "bound_s": chosen.bound,
         "prediction_error": report.figures.prediction_error,

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from statistics import median
 
 import numpy as np
-import onnxruntime
 
 from hocket.cluster import Cluster, Node
 from hocket.control.progress import Progress, silent
@@ -80,7 +80,7 @@ def measure(
         progress("measuring nodes", number, len(cluster.nodes))
         times[node.name] = _node_times(model, cluster, node, feeds, repeats, timeout_s, kernels)
     progress("measuring nodes", len(cluster.nodes), len(cluster.nodes))
-    version = f"hocket {__version__}, onnxruntime {onnxruntime.__version__}"
+    version = f"hocket {__version__}, onnxruntime {installed('onnxruntime')}"
     profile = measured_profile(model.graph, times, version=version)
     costs = {name: _codec_cost(name, feeds, repeats) for name in codecs}
     entries = [entry.replace(codecs=_slower(costs, cluster.node[entry.node])) for entry in profile.entries]
@@ -102,9 +102,7 @@ def _codec_cost(name: str, feeds: Mapping[str, np.ndarray], repeats: int) -> Cod
         decoding += (time.perf_counter() - middle) / repeats
         before += array.nbytes
         after += sum(memoryview(buffer).nbytes for buffer in buffers)
-    return CodecCost(
-        ratio=after / before, encode_s_per_byte=encoding / before, decode_s_per_byte=decoding / before
-    )
+    return CodecCost(ratio=after / before, encode_s_per_byte=encoding / before, decode_s_per_byte=decoding / before)
 
 
 def _slower(costs: Mapping[str, CodecCost], node: Node) -> dict[str, CodecCost]:

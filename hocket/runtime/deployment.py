@@ -92,6 +92,11 @@ class Deployment:
         if message.tensor is not None:
             info = self._routes.tensors[transfer.tensor]
             expect(message.tensor, info.dtype, self._routes.shape(transfer), transfer.codec)
+        array: np.ndarray | None = None
+        if message.tensor is not None and transfer.codec == "raw":
+            array = restore(
+                message.tensor, buffers
+            )  # before it is admitted: a broken copy must not shut out a good one
         if not self._admit(message.request, message.low, (message.transfer, message.hop)):
             return
         nbytes = sum(len(buffer) for buffer in buffers)
@@ -99,10 +104,8 @@ class Deployment:
         self._note("transfer", transfer.id, request, sender, self.node, message.start_s, time.monotonic(), nbytes)
         if message.hop + 2 < len(transfer.path):
             self._launch(message.transfer, message.hop + 1, request, message.tensor, buffers)
-        elif message.tensor is None:
-            self._deliver(request, transfer.id, transfer.tensor, None)
-        elif transfer.codec == "raw":
-            self._deliver(request, transfer.id, transfer.tensor, restore(message.tensor, buffers))
+        elif message.tensor is None or array is not None:
+            self._deliver(request, transfer.id, transfer.tensor, array)
         else:
             self._decode(transfer, request, message.tensor, buffers)
 

@@ -5,6 +5,7 @@ A sender reserves its wire there under a lock, first come first served, and so l
 bytes are sent at once and handed over at that moment. The monotonic clock is the same in all processes of a host.
 """
 
+import bisect
 import fcntl
 import hashlib
 import math
@@ -26,7 +27,7 @@ _HEAD = struct.Struct("<8s16sd")  # magic, id, origin
 _SLOT = struct.Struct("<16sd")  # digest of the resource's name, when it is free
 _SLOTS = 4096
 _HORIZON_S = 1e7  # a transfer that would take longer never arrives
-_MOST_STEPS = 1_000_000
+_MOST_STEPS = 100_000
 
 
 class Ledger:
@@ -132,6 +133,8 @@ def finish_s(resources: Sequence[Resource], start_s: float, nbytes: int) -> floa
     3.0
     """
     now_s, remaining = start_s, float(nbytes)
+    if remaining and any(resource.trace and not any(rate for _, rate in resource.trace) for resource in resources):
+        return start_s + _HORIZON_S
     for _ in range(_MOST_STEPS):
         if remaining <= 0:
             return now_s
@@ -155,11 +158,10 @@ def _rate(resource: Resource, at_s: float) -> tuple[float, float]:
     """Rate of a resource at a moment, and until when it stays so."""
     if not resource.trace:
         return resource.bytes_per_s or math.inf, math.inf
-    times = [step[0] for step in resource.trace]
     period_s = resource.trace_s
     round_s = math.floor(at_s / period_s) * period_s if period_s else 0.0
     within_s = at_s - round_s
-    index = max((i for i, time_s in enumerate(times) if time_s <= within_s), default=0)
-    next_s = times[index + 1] if index + 1 < len(times) else (period_s or math.inf)
+    index = max(bisect.bisect_right(resource.trace, within_s, key=lambda step: step[0]) - 1, 0)
+    next_s = resource.trace[index + 1][0] if index + 1 < len(resource.trace) else (period_s or math.inf)
     until_s = round_s + (min(next_s, period_s) if period_s else next_s)
     return resource.trace[index][1], max(until_s, math.nextafter(at_s, math.inf))

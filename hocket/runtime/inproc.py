@@ -36,6 +36,10 @@ class InprocTransport:
             raise NodeError(f"nobody listens at {address} (node {peer!r}); start it first")
         self._known[peer] = address
 
+    def disconnect(self, peer: str) -> None:
+        """Forget a peer."""
+        self._known.pop(peer, None)
+
     def send(self, peer: str, frames: Sequence[Frame]) -> None:
         """Put a message into the peer's queue."""
         # A peer that wrote to us is named by its address, one that we connected to by the name given then.

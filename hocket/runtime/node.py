@@ -291,7 +291,9 @@ class Node:
     def _drop(self, name: str) -> None:
         if self._programs.pop(name, None) is not None:
             self._leases_s.pop(name, None)
-            self._peers.pop(name, None)
+            gone = {_peer_id(peer) for peer in self._peers.pop(name, {}).values()}
+            for peer in gone - {_peer_id(peer) for peers in self._peers.values() for peer in peers.values()}:
+                self._transport.disconnect(peer)
             self._weights.release(name)
 
     # ------------------------------------------------------------ requests

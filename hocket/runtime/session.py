@@ -29,6 +29,7 @@ from hocket.runtime.zmq_transport import ZmqTransport, is_loopback
 
 _LEASE_S = 600.0
 _WAIT_S = 0.1
+_START_S = 15.0  # a process needs this long on a busy host, whatever requests may take
 
 
 class Session:
@@ -216,7 +217,7 @@ class Session:
         else:
             self._nodes = Processes(path, cpus)
             self._transport = ZmqTransport("session", keys=keys, plaintext=plaintext)
-        self._started = self._nodes.start(mine, self.timeout_s)
+        self._started = self._nodes.start(mine, max(self.timeout_s, _START_S))
 
     def _open(
         self,

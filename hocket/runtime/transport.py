@@ -29,6 +29,10 @@ class Transport(Protocol):
         """
         ...
 
+    def disconnect(self, peer: str) -> None:
+        """Forget a peer that was connected; nothing happens if it was not."""
+        ...
+
     def send(self, peer: str, frames: Sequence[Frame]) -> None:
         """Queue a message. Buffers are not copied: they must not change afterwards.
 
@@ -71,6 +75,7 @@ def check_transport(make: Callable[[str], Transport], *, timeout_s: float = 5.0)
         _check_order(left, right, timeout_s)
         _check_wake(left)
         _check_unknown(left)
+        _check_disconnect(left)
     finally:
         left.close()
         right.close()
@@ -116,3 +121,13 @@ def _check_unknown(left: Transport) -> None:
     except NodeError:
         return
     _require(False, "refuse to send to an unknown peer")
+
+
+def _check_disconnect(left: Transport) -> None:
+    left.disconnect("right")
+    left.disconnect("right")
+    try:
+        left.send("right", [b"x"])
+    except NodeError:
+        return
+    _require(False, "refuse to send to a peer that was disconnected")

@@ -91,7 +91,7 @@ class ZmqTransport:
         self._check_plaintext(address, encrypted=bool(key))
         if key and self._keys is None:
             raise NodeError(f"node {peer!r} wants encryption and {self.name!r} has no keys; give it a key file")
-        self._drop(peer)
+        self.disconnect(peer)
         dealer = self._socket(zmq.DEALER, address)
         dealer.setsockopt(zmq.ROUTING_ID, self._identity)
         if key and self._keys is not None:
@@ -108,6 +108,15 @@ class ZmqTransport:
         self._dealers[peer], self._addresses[peer], self._sources[dealer] = dealer, (address, key), peer
         self._poller.register(dealer, zmq.POLLIN)
 
+    def disconnect(self, peer: str) -> None:
+        """Close the way to a peer."""
+        self._addresses.pop(peer, None)
+        dealer = self._dealers.pop(peer, None)
+        if dealer is not None:
+            self._poller.unregister(dealer)
+            self._sources.pop(dealer, None)
+            dealer.close(linger=0)
+
     def send(self, peer: str, frames: Sequence[Frame]) -> None:
         """Queue a message for a peer."""
         socket = self._dealers.get(peer)
@@ -120,6 +129,10 @@ class ZmqTransport:
             for frame in frames[:-1]:
                 socket.send(frame, zmq.SNDMORE | zmq.NOBLOCK, copy=len(frame) < _COPY_BELOW_BYTES)
             socket.send(frames[-1], zmq.NOBLOCK, copy=len(frames[-1]) < _COPY_BELOW_BYTES)
+        except zmq.Again:
+            # With queues that have no limit this happens only where the peer has broken off the handshake for good.
+            self.disconnect(peer)
+            raise NodeError(f"node {peer!r} refused the connection; check that each lists the other's key") from None
         except (zmq.ZMQError, UnicodeEncodeError) as error:
             raise NodeError(f"node {peer!r} cannot be sent to ({error}); connect to it first") from None
 
@@ -150,7 +163,7 @@ class ZmqTransport:
         if self._context.closed:
             return
         for peer in list(self._dealers):
-            self._drop(peer)
+            self.disconnect(peer)
         if self._door is not None:
             self._door.close()
         self._context.destroy(linger=0)
@@ -225,11 +238,3 @@ class ZmqTransport:
                 continue
             sender = peer or parts.pop(0).bytes.decode("latin-1")
             self._arrived.append((sender, [part.buffer for part in parts]))
-
-    def _drop(self, peer: str) -> None:
-        self._addresses.pop(peer, None)
-        dealer = self._dealers.pop(peer, None)
-        if dealer is not None:
-            self._poller.unregister(dealer)
-            self._sources.pop(dealer, None)
-            dealer.close(linger=0)

@@ -1,6 +1,6 @@
 """What solving a problem gives: the plan, its cost, how far it is from the best, and how it was found."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from hocket.cost import Cost, Problem
 from hocket.nouns import Noun
@@ -43,7 +43,7 @@ class Solution(Noun, frozen=True, tag="hocket.solution/1"):
             for e in self.plan.entries
         )
 
-    def stages(self) -> list[dict[str, object]]:
+    def stages(self) -> list[dict[str, Any]]:
         """What runs where, in topological order: task, node, operators."""
         return [
             {"task": program.name, "node": segment.node, "operators": list(segment.operators)}
@@ -51,7 +51,7 @@ class Solution(Noun, frozen=True, tag="hocket.solution/1"):
             for segment in program.segments
         ]
 
-    def crossings(self) -> list[dict[str, object]]:
+    def crossings(self) -> list[dict[str, Any]]:
         """What travels, in topological order: task, tensor, source, target, nbytes (before its codec), codec."""
         return [
             {

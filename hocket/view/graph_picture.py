@@ -194,7 +194,8 @@ def _draw_box(sheet: _Sheet, box: Box, corner: tuple[float, float], size: tuple[
             (middle, y + height / 2), shortened(box.title, width - 0.14, _DETAIL_PT), size=_DETAIL_PT, align="center"
         )
         return
-    canvas.box(corner, size, fill, edge=mixed(fill, INK, 0.35), width=0.7, radius=0.06)
+    if len(shares) < 2:
+        canvas.box(corner, size, fill, edge=mixed(fill, INK, 0.35), width=0.7, radius=0.06)
     left = x
     for node, share in shares if len(shares) > 1 else ():  # pale, so that the title is readable on all of them
         canvas.box((left, y), (width * share, height), mixed(sheet.colour[node], PAPER, 0.45), edge=PAPER, width=0.5)

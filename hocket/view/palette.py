@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 INK, MUTED, FAINT, PALE, PAPER = "#1F2933", "#5F6B78", "#C3CBD3", "#EEF1F4", "#FFFFFF"
-WARM = "#B3361B"  # for what is worse than it should be; never the only sign
 # The colours of Okabe and Ito, without black, in an order in which neighbours differ in lightness too.
 _NODES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#8C8C8C")
 

@@ -1,4 +1,4 @@
-"""Models to plan with at once: structure-only ONNX files that come with hocket, and pinned real weights and pictures."""
+"""Models to plan with at once: structure-only ONNX files, and pinned real weights and pictures."""
 
 from hocket.zoo.listing import NAMES, model_path
 

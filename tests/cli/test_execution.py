@@ -72,7 +72,7 @@ def test_an_interrupted_run_leaves_no_node_behind(spread: Path) -> None:
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode in (130, -signal.SIGINT)  # shells call both 130
     assert b"Traceback" not in err
     while nodes_running() and time.monotonic() < limit:
         time.sleep(0.1)
@@ -84,7 +84,7 @@ def test_a_node_that_cannot_be_reached_is_one_sentence(hocket: Callable, tmp_pat
     cluster.write_text(
         'format = "hocket.cluster/1"\n[[node]]\nname = "here"\nspeed = "1 GFLOP/s"\n'
         '[[node]]\nname = "away"\nspeed = "1 TFLOP/s"\naddress = "tcp://127.0.0.1:9"\n'
-        '[[link]]\nbetween = ["here", "away"]\n'
+        '[[link]]\nbetween = ["here", "away"]\nrate = "unlimited"\n'
     )
     plan = tmp_path / "s.json"
     assert hocket("solve", "zoo:toy_dag", cluster, "-o", plan, "--json").code == 0

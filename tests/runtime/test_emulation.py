@@ -67,9 +67,9 @@ def test_no_limit_takes_no_time() -> None:
 def test_a_file_that_is_not_a_ledger_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(bytes(200_000))
-    with pytest.raises(FormatError, match="is not a ledger of links; make one with Ledger.create"):
+    with pytest.raises(FormatError, match=r"is not a ledger of links; make one with Ledger.create"):
         Ledger(path)
-    with pytest.raises(FormatError, match="cannot be opened"):
+    with pytest.raises(FormatError, match=r"cannot be opened"):
         Ledger(tmp_path / "missing")
 
 
@@ -90,5 +90,5 @@ def test_a_pacer_stretches_cpu_time_and_carries_what_is_left() -> None:
 
 def test_a_share_is_a_slowdown() -> None:
     assert Pacer(2.0, share=0.5).factor == 4.0
-    with pytest.raises(PlanError, match="a pacer needs slowdown >= 1 and 0 < share <= 1, got 0.5 and 1"):
+    with pytest.raises(PlanError, match=r"a pacer needs slowdown >= 1 and 0 < share <= 1, got 0.5 and 1"):
         Pacer(0.5)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tiny
 from hocket.errors import PlanError
 from hocket.program import INPUT, Binding, Port, Program
 from hocket.runtime.mailbox import Mailboxes
@@ -123,8 +123,11 @@ def test_what_ended_is_forgotten() -> None:
     assert boxes.counts["late"] == 1
 
 
-@given(st.permutations([(r, s) for r in range(4) for s in ("t0", "t1", "t0", "t1")]), st.lists(st.booleans(), min_size=16, max_size=16),
-       st.sampled_from(["all", "first", "deadline"]))  # fmt: skip
+@given(
+    st.permutations([(request, source) for request in range(4) for source in ("t0", "t1", "t0", "t1")]),
+    st.lists(st.booleans(), min_size=16, max_size=16),
+    st.sampled_from(["all", "first", "deadline"]),
+)
 def test_every_order_of_arrivals_fires_each_request_once_and_leaves_nothing(
     arrivals: list[tuple[int, str]], data: list[bool], take: str
 ) -> None:
@@ -140,7 +143,9 @@ def test_every_order_of_arrivals_fires_each_request_once_and_leaves_nothing(
 
 
 def bad(port: Port) -> Program:
-    return tiny.program("b", [tiny.segment("s", "b", [port], ["y"])], [], tiny.infos("x", "y"), [Binding(tensor="y", node="b")])
+    return tiny.program(
+        "b", [tiny.segment("s", "b", [port], ["y"])], [], tiny.infos("x", "y"), [Binding(tensor="y", node="b")]
+    )
 
 
 def test_ports_that_can_never_be_filled_are_refused() -> None:
@@ -151,5 +156,5 @@ def test_ports_that_can_never_be_filled_are_refused() -> None:
     ):
         with pytest.raises(PlanError, match=message):
             Mailboxes(bad(port), "b")
-    with pytest.raises(PlanError, match="the sources of port 'u' of 's' bring 2 of 4 elements"):
+    with pytest.raises(PlanError, match=r"the sources of port 'u' of 's' bring 2 of 4 elements"):
         joined(tiny.port("u", "left"))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+import tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import tiny
 from hocket.errors import FormatError
 from hocket.program import INPUT, Artifact, Binding, Program
 from hocket.runtime import wire
@@ -166,7 +166,11 @@ def test_a_program_without_its_session_is_dropped_after_its_lease(place: Place) 
     assert other.counters()["unknown"] == 1
 
 
-@given(frames=st.lists(st.binary(max_size=80) | st.binary(max_size=60).map(lambda b: wire.MAGIC + b), min_size=1, max_size=3))
+@given(
+    frames=st.lists(
+        st.binary(max_size=80) | st.binary(max_size=60).map(lambda b: wire.MAGIC + b), min_size=1, max_size=3
+    )
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_noise_never_ends_a_node(place: Place, frames: list[bytes]) -> None:
     before = place.peer.counters()

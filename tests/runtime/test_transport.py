@@ -83,19 +83,21 @@ def test_bytes_that_are_not_zmq_are_shrugged_off() -> None:
 
 
 def test_plaintext_beyond_this_computer_has_to_be_asked_for() -> None:
-    with pytest.raises(NodeError, match="is beyond this computer and there are no keys; give keys, or ask for plaintext"):
+    with pytest.raises(
+        NodeError, match=r"is beyond this computer and there are no keys; give keys, or ask for plaintext"
+    ):
         ZmqTransport("node", listen="tcp://0.0.0.0:0")
     ZmqTransport("node", listen="tcp://0.0.0.0:0", plaintext=True).close()
     assert is_loopback("tcp://127.0.0.1:0") and is_loopback("tcp://[::1]:5") and not is_loopback("tcp://pi:7000")
 
 
 def test_addresses_of_no_use_are_refused() -> None:
-    with pytest.raises(NodeError, match="'node' cannot listen at 'tcp://127.0.0.1:notaport'"):
+    with pytest.raises(NodeError, match=r"'node' cannot listen at 'tcp://127.0.0.1:notaport'"):
         ZmqTransport("node", listen="tcp://127.0.0.1:notaport")
     node = ZmqTransport("node")
-    with pytest.raises(NodeError, match="node 'x' has the address 'tcp://127.0.0.1', which is of no use"):
+    with pytest.raises(NodeError, match=r"node 'x' has the address 'tcp://127.0.0.1', which is of no use"):
         node.connect("x", "tcp://127.0.0.1")
-    with pytest.raises(NodeError, match="node 'x' wants encryption and 'node' has no keys"):
+    with pytest.raises(NodeError, match=r"node 'x' wants encryption and 'node' has no keys"):
         node.connect("x", "tcp://127.0.0.1:9", make_keys().public)
     node.close()
 
@@ -106,14 +108,16 @@ def test_keys_are_files_for_their_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert load_keys(secret) == keys and load_public(tmp_path / "pi.pub") == keys.public == load_public(keys.public)
     assert keys.secret not in repr(keys)
-    with pytest.raises(FormatError, match="exists and a key is never overwritten"):
+    with pytest.raises(FormatError, match=r"exists and a key is never overwritten"):
         save_keys(tmp_path, "pi")
     secret.chmod(0o644)
-    with pytest.raises(FormatError, match="has mode 0644 and a secret key is for its owner alone; run chmod 600 on it"):
+    with pytest.raises(FormatError, match=r"has mode 0644 and a secret key is for its owner alone; run chmod 600"):
         load_keys(secret)
 
 
-@pytest.mark.parametrize("text", ["", "hocket-key/1 secret\nabc\n", "hocket-key/1 secret\n" + "0" * 40 + "\n" + "0" * 40])
+@pytest.mark.parametrize(
+    "text", ["", "hocket-key/1 secret\nabc\n", "hocket-key/1 secret\n" + "0" * 40 + "\n" + "0" * 40]
+)
 def test_broken_key_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.key"
     path.write_text(text)
@@ -125,5 +129,5 @@ def test_broken_key_files_are_refused(tmp_path: Path, text: str) -> None:
 def test_a_join_token_carries_address_and_key() -> None:
     keys = make_keys()
     assert read_token(join_token("tcp://pi:7000", keys.public)) == ("tcp://pi:7000", keys.public)
-    with pytest.raises(FormatError, match="'hocket1:pi' is not a join token"):
+    with pytest.raises(FormatError, match=r"'hocket1:pi' is not a join token"):
         read_token("hocket1:pi")

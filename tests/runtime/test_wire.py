@@ -1,3 +1,5 @@
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,13 @@ from hocket.errors import FormatError
 from hocket.runtime import wire
 
 DATA = wire.Data("p", 3, 0, 7, 5, 1.5, 0.0, wire.Tensor("float32", (1, 4), "int8", (0.0, 1.0)))
+
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=9)
+NESTED = st.recursive(
+    LEAVES | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
 
 
 def test_a_message_survives_the_wire() -> None:
@@ -21,11 +30,10 @@ def test_random_frames_are_refused(frames: list[bytes]) -> None:
         wire.unpack(frames)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=9)
-                    | st.binary(max_size=9), lambda x: st.lists(x, max_size=5) | st.dictionaries(st.text(max_size=3), x, max_size=3), max_leaves=12))  # fmt: skip
+@given(NESTED)
 @settings(max_examples=300)
 def test_well_formed_msgpack_of_the_wrong_kind_is_refused(value: object) -> None:
-    with pytest.raises(FormatError, match="a header does not decode"):
+    with pytest.raises(FormatError, match=r"a header does not decode"):
         wire.unpack([wire.MAGIC + msgspec.msgpack.encode(value)])
 
 
@@ -33,10 +41,8 @@ def test_well_formed_msgpack_of_the_wrong_kind_is_refused(value: object) -> None
 def test_a_flipped_byte_gives_a_message_or_one_error(place: int, change: int) -> None:
     header = bytearray(wire.pack(DATA)[0])
     header[place % len(header)] ^= change
-    try:
+    with contextlib.suppress(FormatError):
         wire.unpack([bytes(header)])
-    except FormatError:
-        pass
 
 
 @given(st.integers(0, 100))
@@ -48,11 +54,11 @@ def test_a_truncated_header_is_refused(keep: int) -> None:
 
 
 def test_headers_and_counts_are_bounded() -> None:
-    with pytest.raises(FormatError, match="a header of 1048577 bytes is not hocket's"):
+    with pytest.raises(FormatError, match=r"a header of 1048577 bytes is not hocket's"):
         wire.unpack([wire.MAGIC + bytes(wire.MOST_HEADER_BYTES - 3)])
-    with pytest.raises(FormatError, match="a message has 1 to 4097 frames, got 5000"):
+    with pytest.raises(FormatError, match=r"a message has 1 to 4097 frames, got 5000"):
         wire.unpack([b""] * 5000)
-    with pytest.raises(FormatError, match="a header does not decode"):
+    with pytest.raises(FormatError, match=r"a header does not decode"):
         wire.unpack([wire.MAGIC + msgspec.msgpack.encode(["data", "p", 3, 0, -1, 5, 1.5, 0.0, None])])
 
 

@@ -5,6 +5,7 @@ from hocket.graph.regions.box import Box, Interval, extent, intersect, merge, mi
 from hocket.graph.regions.combine import combine
 from hocket.graph.regions.contract import Contract, contractions
 from hocket.graph.regions.cuts import contract_parts, granule, part_boxes
+from hocket.graph.regions.decompose import decompose
 from hocket.graph.regions.demand import Demand, Work, demand
 from hocket.graph.regions.rewrite import Piece, rewrite
 from hocket.graph.regions.rule import Contraction, UnsupportedError
@@ -23,6 +24,7 @@ __all__ = [
     "combine",
     "contract_parts",
     "contractions",
+    "decompose",
     "demand",
     "extent",
     "granule",

@@ -26,6 +26,8 @@ def combine(block: Block, box: Box, parts: Sequence[Contract]) -> onnx.ModelProt
         GraphError: parts that overlap, leave a gap, or add the bias other than once.
     """
     _check(block, parts)
+    if contraction_of(block, parts[0]).combine == "moments" and box[-1] != (0, 2):
+        raise GraphError(f"mean and variance are put together at once, got {box}; ask for both")
     tensor = parts[0].tensor
     contraction = contraction_of(block, parts[0])
     name = region_name(tensor, box, block.shapes[tensor])
@@ -34,6 +36,9 @@ def combine(block: Block, box: Box, parts: Sequence[Contract]) -> onnx.ModelProt
     inputs = [name + part.suffix for part in parts]
     if contraction.combine == "softmax":
         value = _weighted(steps, inputs, extent(box)[-1])
+    elif contraction.combine == "moments":
+        sizes = [part.interval[1] - part.interval[0] for part in parts]
+        value = _pooled(steps, inputs, [size / contraction.size for size in sizes], dtype)
     elif contraction.combine == "logsumexp":
         value = _log_sum(steps, inputs)
     else:
@@ -81,11 +86,15 @@ class _Steps:
         self.nodes.append(onnx.helper.make_node(kind, [*inputs], [name], name=name, **attributes))
         return name
 
-    def constant(self, numbers: Sequence[int]) -> str:
+    def constant(self, numbers: Sequence[float], dtype: str = "int64") -> str:
         """Write a constant."""
         name = f"{self.base}+c{len(self.initializers)}"
-        self.initializers.append(onnx.numpy_helper.from_array(np.array(numbers, np.int64), name))
+        self.initializers.append(onnx.numpy_helper.from_array(np.array(numbers, dtype), name))
         return name
+
+    def last(self, value: str, start: int, end: int) -> str:
+        """A part of the last axis."""
+        return self.emit("Slice", value, *(self.constant([number]) for number in (start, end, -1)))
 
     def chain(self, kind: str, values: Sequence[str]) -> str:
         """Put values together two by two, in order."""
@@ -108,11 +117,22 @@ def _log_sum(steps: _Steps, inputs: Sequence[str]) -> str:
 
 def _weighted(steps: _Steps, inputs: Sequence[str], width: int) -> str:
     """Mean of results weighted by exp of what stands behind each in the last axis, the log of its sum of weights."""
-    last, middle = steps.constant([-1]), steps.constant([width])
-    start, end = steps.constant([0]), steps.constant([np.iinfo(np.int64).max])
-    values = [steps.emit("Slice", value, start, middle, last) for value in inputs]
-    logs = [steps.emit("Slice", value, middle, end, last) for value in inputs]
+    values = [steps.last(value, 0, width) for value in inputs]
+    logs = [steps.last(value, width, width + 1) for value in inputs]
     most = steps.chain("Max", logs)
     shares = [steps.exp_less(log, most) for log in logs]
     total = steps.chain("Add", [steps.emit("Mul", *pair) for pair in zip(values, shares, strict=True)])
     return steps.emit("Div", total, steps.chain("Add", shares))
+
+
+def _pooled(steps: _Steps, inputs: Sequence[str], shares: Sequence[float], dtype: str) -> str:
+    """Mean and variance of everything from those of parts: variances, and the squares of what means differ by."""
+    weights = [steps.constant([share], dtype) for share in shares]
+    means = [steps.last(value, 0, 1) for value in inputs]
+    mean = steps.chain("Add", [steps.emit("Mul", *pair) for pair in zip(means, weights, strict=True)])
+    spreads = []
+    for value, own, weight in zip(inputs, means, weights, strict=True):
+        apart = steps.emit("Sub", own, mean)
+        spread = steps.emit("Add", steps.last(value, 1, 2), steps.emit("Mul", apart, apart))
+        spreads.append(steps.emit("Mul", spread, weight))
+    return steps.emit("Concat", mean, steps.chain("Add", spreads), axis=-1)

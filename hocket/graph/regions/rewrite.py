@@ -11,7 +11,7 @@ from hocket.graph.regions.block import Block, value_info
 from hocket.graph.regions.box import Box, Interval, contains, extent, region_name, with_axis
 from hocket.graph.regions.contract import Contract, contraction_of, part_of
 from hocket.graph.regions.demand import Demand, demand, run_counted
-from hocket.graph.regions.rule import OperatorView
+from hocket.graph.regions.rule import OperatorView, UnsupportedError
 from hocket.graph.regions.steps import computed_whole, cut
 from hocket.graph.regions.table import RULES
 from hocket.nouns import Value
@@ -157,9 +157,13 @@ class _Writer:
         held, value = self.covering(tensor, box)
         at = _Emitter(self, _NAMELESS, 0, None)
         if held != box:
-            if len(shape) == len(box) and shape != extent(box):  # packed partial results keep their last axis
-                tail = shape[-1]
-                held, box = (with_axis(piece, len(piece) - 1, (0, tail)) for piece in (held, box))
+            if shape != extent(box):  # what is packed behind the last axis stays with it
+                if held[-1] != box[-1]:
+                    raise UnsupportedError(
+                        f"partial results of {tensor!r} carry more in their last axis, and the boxes {held} and {box}"
+                        " overlap there; ask for them one by one"
+                    )
+                held, box = (with_axis(piece, len(piece) - 1, (0, shape[-1])) for piece in (held, box))
             value = cut(at, value, held, box)
         if value not in self.made or value in renamed:
             value = at.emit("Identity", value)

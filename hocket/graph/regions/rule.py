@@ -133,7 +133,8 @@ class Contraction(Value, frozen=True):
     granule: int = 1
     """Cut points are multiples of it."""
     combine: Combine = "sum"
-    """What puts the partial results together."""
+    """What puts the partial results together (softmax: results weighted by the log of a sum behind them;
+    moments: means and variances by their share)."""
     finish: str = ""
     """A unary operator that follows once they are together; "" = none."""
     packed: int = 0

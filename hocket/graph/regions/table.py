@@ -17,6 +17,7 @@ from hocket.graph.regions import (
     reshaping,
     resize,
     shape,
+    statistics,
 )
 from hocket.graph.regions.rule import Entry
 
@@ -91,6 +92,8 @@ RULES: dict[str, Entry] = {
         partial=attention_keys.partial_attention,
     ),
     "RotaryEmbedding": Entry(rule=attention.rotary),
+    statistics.MOMENTS: Entry(rule=statistics.moments, contractions=statistics.moments_contractions),
+    statistics.NORMALISE: Entry(rule=statistics.normalise),
     "Resize": Entry(rule=resize.resize),
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,

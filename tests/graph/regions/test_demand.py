@@ -3,12 +3,13 @@
 import numpy as np
 import onnx
 import pytest
-from region_cases import case, ints
-from region_harness import Whole, feed, part, run, whole_of
+from region_draw import case, ints
+from region_harness import Whole, feed, part, run, run_piece, whole_of
 
 from hocket.errors import GraphError
 from hocket.graph.regions import (
     Block,
+    Box,
     Contract,
     UnsupportedError,
     combine,
@@ -280,3 +281,25 @@ def test_cut_points_respect_quantisation_blocks() -> None:
     with pytest.raises(UnsupportedError) as error:
         demand(one.block, {"y0": [whole((2, 4))]}, part_of_k)
     assert str(error.value) == "cut points of axis 'k' of 'y0' are multiples of 16, got [0, 24); round them"
+
+
+def test_overlapping_boxes_of_partial_attention_come_from_one_model_if_they_agree_on_columns() -> None:
+    one = _attention()
+    rows: list[Box] = [((0, 1), (0, 2), (0, 3), (0, 4)), ((0, 1), (0, 2), (1, 5), (0, 4))]
+    parts = [each for each in contract_parts(one.block, "y0", "keys", [2]) if each]
+    for part_of_keys in parts:
+        found = run_piece(one, {"y0": rows}, part_of_keys)
+        assert [array.shape for array in found.values()] == [(1, 2, 3, 5), (1, 2, 4, 5)]
+    columns: list[Box] = [((0, 1), (0, 2), (0, 3), (0, 3)), ((0, 1), (0, 2), (0, 3), (2, 4))]
+    with pytest.raises(UnsupportedError) as error:
+        rewrite(one.block, {"y0": columns}, parts[0])
+    assert str(error.value) == (
+        "partial results of 'y0' carry more in their last axis, and the boxes ((0, 1), (0, 2), (0, 3), (0, 4)) and"
+        " ((0, 1), (0, 2), (0, 3), (0, 3)) overlap there; ask for them one by one"
+    )
+
+
+def _attention() -> Whole:
+    generator = np.random.default_rng(0)
+    inputs = {name: generator.standard_normal((1, 2, 5, 4)).astype(np.float32) for name in "qkv"}
+    return whole_of(case("Attention", inputs, opset=23))

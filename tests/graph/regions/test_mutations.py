@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from region_cases import case, ints
+from region_draw import case, ints
 from region_harness import TOLERANCE, Whole, box_error, contract_error, whole_of
 
 from hocket.errors import GraphError

@@ -19,6 +19,7 @@ from hocket.graph.regions import (
     contract_parts,
     contractions,
     demand,
+    granule,
     part_boxes,
     region_name,
     rewrite,
@@ -26,6 +27,7 @@ from hocket.graph.regions import (
     whole,
 )
 from hocket.graph.regions.block import value_info
+from hocket.graph.regions.cuts import parts
 
 FOLDER = Path(__file__).parents[3] / "hocket" / "zoo" / "models"
 MODELS = sorted(path.stem for path in FOLDER.glob("*.onnx"))
@@ -164,6 +166,33 @@ def test_every_block_of_the_zoo_split_every_way_equals_the_whole(name: str, leng
     model, block = zoo(name)
     for chunk in chunks(model, block, length):
         check_block(model, chunk, SHARES)
+
+
+def test_fused_rows_of_resnet18_repeat_as_much_as_is_known() -> None:
+    """Redundant work of fused row tiles from the input to the end of a stage, two and four tiles."""
+    block = zoo("resnet18").block
+    known = {"relu_4": (1.07, 1.22), "relu_8": (1.22, 1.65), "relu_12": (1.54, 2.48), "relu_16": (1.85, 3.37)}
+    for tensor, expected in known.items():
+        run_up = block.span(block.operators[0].name, tensor)
+        size, uncut = block.shapes[tensor][2], parts(run_up, tensor, 2, [])[0].macs
+        for count, factor in zip((2, 4), expected, strict=True):
+            found = parts(run_up, tensor, 2, [size * step // count for step in range(1, count)])
+            assert sum(each.macs for each in found) / uncut == pytest.approx(factor, abs=0.06)
+
+
+def test_heads_of_bert_are_free_cuts_with_their_share_of_the_weights() -> None:
+    block = zoo("bert_base").block
+    kinds = [view.kind for view in block.operators]
+    first = kinds.index("LayerNormalization") + 1
+    last = kinds.index("MatMul", kinds.index("Attention"))
+    run_up, tensor = block.span(block.operators[first].name, block.operators[last].name), block.operators[last].name
+    uncut = parts(run_up, tensor, "k", [])[0]
+    found = parts(run_up, tensor, "k", [128, 320])
+    assert [each.macs / uncut.macs for each in found] == pytest.approx([2 / 12, 3 / 12, 7 / 12])
+    assert [each.weight_bytes / uncut.weight_bytes for each in found] == pytest.approx([2 / 12, 3 / 12, 7 / 12])
+    inside = parts(run_up, tensor, "k", [110, 329])
+    assert sum(each.macs for each in inside) / uncut.macs == pytest.approx(1.128, abs=0.001)
+    assert granule(run_up, tensor, "k") == 64
 
 
 @pytest.mark.parametrize("name", MODELS)
