@@ -11,6 +11,9 @@ from types import ModuleType
 import pytest
 
 import hocket
+from hocket.cli.common import read_graph
+from hocket.cluster import DEVICES, LINKS, read_toml
+from hocket.cluster.keys import LINK_KEYS, NODE_KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -85,7 +88,16 @@ def test_clusters_are_clusters(page: Path) -> None:
     """Every TOML block that says it is a whole cluster is one."""
     for text in _blocks(page, "toml"):
         if "hocket.cluster/1" in text:
-            assert hocket.Cluster is type(importlib.import_module("hocket.cluster").read_toml(text))
+            assert read_toml(text).nodes
+
+
+def test_the_problem_file_of_its_page_is_one(tmp_path: Path) -> None:
+    """On the cluster of the examples."""
+    (text,) = [text for text in _blocks(ROOT / "docs" / "problem.md", "toml") if "hocket.problem/1" in text]
+    (tmp_path / "home.toml").write_text((ROOT / "examples" / "home.toml").read_text(encoding="utf-8"))
+    (tmp_path / "problem.toml").write_text(text)
+    problem = hocket.read_problem(tmp_path / "problem.toml", read_graph)
+    assert [task.name for task in problem.tasks] == ["camera", "microphone"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
@@ -110,9 +122,6 @@ def test_the_readme_has_its_examples() -> None:
 
 def test_every_key_of_a_cluster_is_documented() -> None:
     """Its page names each key in code font."""
-    from hocket.cluster import DEVICES, LINKS
-    from hocket.cluster.keys import LINK_KEYS, NODE_KEYS
-
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     for key in (*NODE_KEYS, *LINK_KEYS, *DEVICES, *LINKS, "preset", "port", "trace", "bandwidth", "snr", "up", "down"):
         assert f"`{key}`" in text, key

@@ -1,0 +1,1 @@
+"""The runtime: nodes that execute programs, and sessions that give them requests."""

@@ -10,6 +10,7 @@ are computed from the declared shape and checked before anything is allocated.
 
 import importlib.util
 import math
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -83,6 +84,9 @@ def encode(codec: str, array: np.ndarray) -> tuple[list[Buffer], Meta]:
     return [_packer(packer)(data)] if packer else [data], meta
 
 
+_MOST_ELEMENTS = 1 << 50
+
+
 def decode(codec: str, dtype: str, shape: Sequence[int], buffers: Sequence[Buffer], meta: Meta) -> np.ndarray:
     """Read a tensor, of the declared type and shape or not at all.
 
@@ -95,6 +99,9 @@ def decode(codec: str, dtype: str, shape: Sequence[int], buffers: Sequence[Buffe
     if dtype not in DTYPES:
         raise FormatError(f"a tensor has a plain numpy type, not {dtype!r}; give one like float32")
     kind, shape = np.dtype(dtype), tuple(shape)
+    # numpy refuses even an empty array whose other lengths multiply to more than it can address.
+    if any(length < 0 for length in shape) or math.prod(max(length, 1) for length in shape) >= _MOST_ELEMENTS:
+        raise FormatError(f"a tensor has fewer than 2^50 elements, got the shape {list(shape)}; send it in parts")
     if codec in PICTURES:
         return decode_picture(codec, kind, shape, _one(buffers))
     quantiser, _, packer = codec.partition("+")
@@ -176,7 +183,8 @@ def _scale(array: np.ndarray, levels: int) -> tuple[float, float]:
         if finite.size == 0:
             return 0.0, 1.0
         low, high = float(finite.min()), float(finite.max())
-    step = high / levels - low / levels  # not (high - low) / levels, which may overflow
+    # Not (high - low) / levels, which may overflow; with one level even this may.
+    step = min(high / levels - low / levels, sys.float_info.max)
     return low, step if step >= 1e-30 else 1.0
 
 

@@ -140,6 +140,15 @@ def print_demo(result: Mapping[str, Any], *, console: Console | None = None) -> 
             print_table(part, _of_task(result[part], several=False), console=console)
     facts = {key: value for key, value in result.items() if not isinstance(value, Mapping | list | tuple)}
     print_facts("the chosen plan", facts, console=console)
+    stream = result.get("stream")
+    if stream:
+        where = ", ".join(f"{stage['operators']} operators on {stage['node']}" for stage in stream["stages"])
+        console.print(
+            Text(
+                f"For pictures in a row: {where}; {stream['measured_per_s']:.3g} pictures/s measured,"
+                f" {stream['predicted_per_s']:.3g} predicted, {stream['best_single_per_s']:.3g} on the best single device."
+            )
+        )
     weak = result.get("weak_links")
     if weak:
         where, latency = " and ".join(weak["chosen"]), show(weak["predicted_s"], "s")

@@ -42,18 +42,32 @@ class Block(Value, frozen=True, dict=True):
         """Tensor -> position of the operator that makes it."""
         return {name: position for position, view in enumerate(self.operators) for name in view.outputs if name}
 
+    @cached_property
+    def prepared(self) -> frozenset[str]:
+        """Operators that read weights alone (to transpose or dequantise one): a runtime computes them once, at load."""
+        known, found = set(self.weights), set()
+        for view in self.operators:
+            if all(name in known for name in view.inputs if name):
+                known.update(view.outputs)
+                found.add(view.name)
+        return frozenset(found)
+
     def part(self, names: Iterable[str]) -> "Block":
-        """Only these operators, named by their first outputs.
+        """Only these operators, named by their first outputs, and those that prepare their weights.
 
         Raises:
             GraphError: a name that is none of the block's operators.
         """
-        wanted = set(names)
-        operators = tuple(view for view in self.operators if view.name in wanted)
-        unknown = sorted(wanted - {view.name for view in operators})
+        wanted, kept = set(names), []
+        read: set[str] = set()
+        for view in reversed(self.operators):
+            if view.name in wanted or (view.name in self.prepared and not read.isdisjoint(view.outputs)):
+                kept.append(view)
+                read.update(view.inputs)
+        unknown = sorted(wanted - {view.name for view in kept})
         if unknown:
             raise GraphError(f"a block holds operators of its model, and {unknown[0]!r} is none; name it by its output")
-        return self.replace(operators=operators)
+        return self.replace(operators=tuple(reversed(kept)))
 
     def span(self, first: str, last: str) -> "Block":
         """The operators from one to another, both included."""

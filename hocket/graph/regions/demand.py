@@ -162,7 +162,13 @@ def demand(block: Block, wanted: Mapping[str, Iterable[Box]], contract: Contract
                 counter, reason = run_counted(op, output, box, part)
                 if reason:
                     refused[op.name] = reason
-                done = Work(instances=1, macs=counter.macs, flops=counter.flops, elements=volume(box))
+                free = op.name in block.prepared
+                done = Work(
+                    instances=1,
+                    macs=0 if free else counter.macs,
+                    flops=0 if free else counter.flops,
+                    elements=volume(box),
+                )
                 work[op.name] = work[op.name] + done if op.name in work else done
                 for source, piece in counter.asked:
                     boxes.setdefault(source, []).append(piece)

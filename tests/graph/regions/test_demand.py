@@ -1,5 +1,7 @@
 """What blocks need and cost, on figures that can be worked out by hand, and every refusal in full."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -7,11 +9,13 @@ from region_draw import case, ints
 from region_harness import Whole, feed, part, run, run_piece, whole_of
 
 from hocket.errors import GraphError
+from hocket.graph.onnx import load_model
 from hocket.graph.regions import (
     Block,
     Box,
     Contract,
     UnsupportedError,
+    block_of,
     combine,
     contract_parts,
     contractions,
@@ -22,6 +26,7 @@ from hocket.graph.regions import (
     rewrite,
     whole,
 )
+from hocket.graph.regions.block import value_info
 
 
 def block_from(text: str, shapes: dict[str, tuple[int, ...]], weights: str = "", **constants: np.ndarray) -> Block:
@@ -303,3 +308,47 @@ def _attention() -> Whole:
     generator = np.random.default_rng(0)
     inputs = {name: generator.standard_normal((1, 2, 5, 4)).astype(np.float32) for name in "qkv"}
     return whole_of(case("Attention", inputs, opset=23))
+
+
+def test_a_weight_that_is_prepared_from_others_comes_with_its_readers_and_is_sliced_with_them() -> None:
+    block = block_from(
+        """
+        turned = Transpose(w; perm=[1, 0])
+        a = Relu(x)
+        y = MatMul(a, turned)
+        """,
+        {"x": (4, 6), "a": (4, 6), "w": (8, 6), "turned": (6, 8), "y": (4, 8)},
+        "w",
+    )
+    assert block.producer["y"] == 2
+    last = block.part(["y"])
+    assert [view.name for view in last.operators] == ["turned", "y"]
+    assert (last.inputs, last.producer) == (("a",), {"turned": 0, "y": 1})
+    found = demand(last, {"y": [((0, 4), (2, 5))]})
+    assert found.weights == {"w": (((2, 5), (0, 6)),)}
+    assert found.inputs == {"a": (((0, 4), (0, 6)),)}
+    assert (found.work["turned"].flops, found.macs) == (0, 4 * 3 * 6)
+
+
+def test_a_quantised_weight_of_a_file_is_sliced_before_it_is_dequantised(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    weights = {
+        "w": generator.integers(-9, 9, (1200, 3000)).astype(np.int8),
+        "s": generator.random(3000).astype(np.float32),
+        "z": np.zeros(3000, np.int8),
+    }
+    nodes = [
+        onnx.helper.make_node("DequantizeLinear", ["w", "s", "z"], ["f"], axis=1),
+        onnx.helper.make_node("MatMul", ["x", "f"], ["y"]),
+    ]
+    inputs, outputs = [value_info("x", "float32", (2, 1200))], [value_info("y", "float32", (2, 3000))]
+    initializers = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "quantised", inputs, outputs, initializers)
+    whole_model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(whole_model, tmp_path / "quantised.onnx")
+    model = load_model(tmp_path / "quantised.onnx")
+    x = generator.standard_normal((2, 1200)).astype(np.float32)
+    piece = rewrite(block_of(model), {"y": [((0, 2), (100, 180))]})
+    assert piece.demand.weight_bytes <= 80 * (1200 + 4 + 1)
+    found = run(piece.filled(model.weight), {"x": x})["y[0:2,100:180]"]
+    assert np.allclose(found, run(whole_model, {"x": x})["y"][:, 100:180], rtol=1e-4, atol=1e-3)
