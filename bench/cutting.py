@@ -32,7 +32,7 @@ def rows() -> list[Row]:
 def _rows(name: str) -> list[Row]:
     model = calibrated(load_model(model_path(name)))
     problem = problem_for(model.graph, two_nodes(), profile=measure(model, two_nodes(), repeats=9))
-    plan, share = _balanced(problem)
+    plan, share = balanced(problem)
     latency = _latency_ratios(problem, plan, model) if name != "bert_base" else []
     gains = _streaming_gains(problem, plan, model)
     target = 0.93 / share
@@ -53,7 +53,7 @@ def _rows(name: str) -> list[Row]:
     return found
 
 
-def _balanced(problem: Problem) -> tuple[Plan, float]:
+def balanced(problem: Problem) -> tuple[Plan, float]:
     """The cut between blocks whose larger half is least, and that half's share of the time."""
     graph = problem.task.graph
     seconds = problem.task.profile.at("first").seconds

@@ -26,6 +26,8 @@ _VERBS = {
     "load_cluster": "hocket.cluster",
     "load_model": "hocket.graph.onnx",
     "measure": "hocket.control.measure",
+    "predict": "hocket.control.predict",
+    "probe": "hocket.control.probe",
     "problem_for": "hocket.cost",
     "read_problem": "hocket.cost",
     "run": "hocket.control.run",

@@ -8,11 +8,11 @@ from hocket.errors import FormatError
 from hocket.graph import Graph
 from hocket.nouns import Noun, decode_json, read_bytes
 from hocket.plan import Plan
-from hocket.profile import Profile
+from hocket.profile import Predictor, Profile
 from hocket.program import Program, Trace
 from hocket.solvers import Solution
 
-NOUNS: tuple[type[Noun], ...] = (Graph, Cluster, Profile, Problem, Plan, Program, Cost, Trace, Solution)
+NOUNS: tuple[type[Noun], ...] = (Graph, Cluster, Profile, Predictor, Problem, Plan, Program, Cost, Trace, Solution)
 
 
 def load(path: str | Path) -> Noun:

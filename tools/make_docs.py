@@ -41,6 +41,7 @@ class Argument:
 
     name: str
     required: bool
+    many: bool
     help: str
 
 
@@ -70,10 +71,8 @@ def _command(name: str | None, function: Any) -> Command:
     for parameter in inspect.signature(function).parameters.values():
         kind, info = _parts(hints[parameter.name])
         if isinstance(info, ArgumentInfo):
-            required = parameter.default is parameter.empty
-            arguments.append(
-                Argument(name=info.metavar or parameter.name.upper(), required=required, help=info.help or "")
-            )
+            named, required = info.metavar or parameter.name.upper(), parameter.default is parameter.empty
+            arguments.append(Argument(name=named, required=required, many="..." in named, help=info.help or ""))
         else:
             options.append(_option(parameter, kind, info))
     text = " ".join((inspect.getdoc(function) or "").split())

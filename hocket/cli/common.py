@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from hocket.cost import Objective, Problem, evaluate, read_problem
-from hocket.errors import FormatError
+from hocket.errors import FormatError, PlanError
 from hocket.graph import Graph
 from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
 from hocket.plan import Plan
+from hocket.plan.check import check
 from hocket.reading import load
 from hocket.solvers import Solution
 from hocket.units import DIMENSIONS, parse
@@ -78,13 +79,33 @@ def read_solution(path: Path, problem: Path | None = None) -> Solution:
     """A solution file; or a plan file, which needs a problem beside it."""
     noun = load(path)
     if isinstance(noun, Solution):
+        check_plan(noun.problem, noun.plan)
         return noun
     if isinstance(noun, Plan):
         if problem is None:
             raise FormatError(f"{path} is a plan without its problem; give the problem with --problem")
         given = read_problem_file(problem)
+        check_plan(given, noun)
         return Solution(problem=given, plan=noun, cost=evaluate(given, noun), solver="given")
     raise FormatError(f"{path} holds a {type(noun).__name__.lower()}; give a solution or a plan")
+
+
+def check_plan(problem: Problem, plan: Plan) -> None:
+    """Refuse a plan that does not fit its problem, with every fault on a line of its own.
+
+    Raises:
+        PlanError: C1 is broken.
+    """
+    tasks = problem.tasks
+    faults = check(
+        plan,
+        {task.name: task.graph for task in tasks},
+        problem.cluster,
+        inputs={task.name: task.inputs for task in tasks},
+        outputs={task.name: task.outputs for task in tasks},
+    )
+    if faults:
+        raise PlanError("\n".join(faults))
 
 
 def read_problem_file(path: Path) -> Problem:

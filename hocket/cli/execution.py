@@ -33,12 +33,19 @@ def measure(
     output: Annotated[Path, typer.Option("-o", "--output", help="Write the profile here.")],
     shape: Shapes = None,
     repeats: Annotated[int, typer.Option(help="Calls that the medians are taken of.")] = 15,
+    keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
+    plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
     json: Json = False,
 ) -> None:
     """Measure every operator of a model on every node of a cluster."""
     with progress_bar(quiet=json) as tell:
         profile = measure_model(
-            read_model(model, parse_shapes(shape)), load_cluster(cluster), repeats=repeats, progress=tell
+            read_model(model, parse_shapes(shape)),
+            load_cluster(cluster),
+            repeats=repeats,
+            progress=tell,
+            keys=keys,
+            plaintext=plaintext,
         )
     profile.save(output)
     rows = [
@@ -62,7 +69,7 @@ def run(
     requests: Annotated[int, typer.Option(help="How many requests are measured.")] = 20,
     timeout: Annotated[float, typer.Option(help="Most seconds that an answer may take.")] = 30.0,
     trace: Annotated[Path | None, typer.Option(help="Write the measured trace here.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="Folder with CURVE keys, for nodes on other machines.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
     plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
     problem: Annotated[Path | None, typer.Option(help="The problem, where PLAN is a plan alone.")] = None,
     json: Json = False,

@@ -26,7 +26,7 @@ from hocket.cost import evaluate as judge
 from hocket.cost import simulate as simulate_plan
 from hocket.errors import FormatError
 from hocket.graph import topology
-from hocket.profile import Profile
+from hocket.profile import Predictor, Profile
 from hocket.reading import load
 from hocket.solvers import Solution
 from hocket.solvers import solve as solve_problem
@@ -209,7 +209,7 @@ def _drawable(what: str) -> Any:
     if what.endswith(".toml"):
         return load_cluster(what)
     noun = load(what)
-    if isinstance(noun, Profile | Problem):
+    if isinstance(noun, Profile | Predictor | Problem):
         raise FormatError(f"{what} holds a {type(noun).__name__.lower()}, which has no picture; give a model, a"
                           " cluster, a solution or a trace")  # fmt: skip
     return noun

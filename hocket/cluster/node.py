@@ -10,7 +10,11 @@ from hocket.units import shown
 
 MOST_SLOWDOWN = 1e6
 _MOST_MEMORY_BYTES = 10**18
-_ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.\-]+):(\d{1,5})|(?:inproc|ipc)://[!-~]+", re.ASCII)
+_ADDRESS = re.compile(
+    r"(hocket1:)?tcp://(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.\-]+):(\d{1,5})(?(1):[0-9a-f]{64})|(?:inproc|ipc)://[!-~]+",
+    re.ASCII,
+)
+"""A plain address, or the join token of a node that speaks encrypted only."""
 _PROVIDER = re.compile(r"[A-Za-z0-9_]+")
 _ABOVE_ZERO = ("flops_per_s",)
 _ABOVE_ZERO_IF_GIVEN = ("memory_bytes_per_s", "kappa", "port_up_bytes_per_s", "port_down_bytes_per_s")

@@ -1,6 +1,7 @@
 """Inputs of a model from a file: numpy arrays, or a picture."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hocket.graph.execute import checked_inputs
 from hocket.zoo.preprocess import imagenet_input
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_STARTS = (b"\x93NUMPY", b"PK")
 
 
 def read_inputs(graph: Graph, path: str | Path) -> dict[str, np.ndarray]:
@@ -28,15 +30,25 @@ def read_inputs(graph: Graph, path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     if path.suffix.lower() in PICTURES:
         return checked_inputs(graph, {_only(graph, path): imagenet_input(path)})
-    try:
-        data = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise FormatError(f"{path} holds no numpy arrays ({reason}); give an .npy, .npz or picture file") from None
+    data = _arrays(path)
     if isinstance(data, np.ndarray):
-        return checked_inputs(graph, {_only(graph, path): data})
-    with data:
-        return checked_inputs(graph, {name: data[name] for name in data.files})
+        data = {_only(graph, path): data}
+    return checked_inputs(graph, data)
+
+
+def _arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an `.npy` file, or those of an `.npz` file by their names."""
+    try:
+        # Opened here, because numpy leaves a broken archive open.
+        with path.open("rb") as file:
+            if not file.peek(8).startswith(_STARTS):
+                raise ValueError("it starts like neither .npy nor .npz")
+            data = np.load(file, allow_pickle=False)
+            return data if isinstance(data, np.ndarray) else {name: data[name] for name in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = " ".join(said.split())[:120]
+        raise FormatError(f"{path} holds no numpy arrays ({reason}); give an .npy, .npz or picture file") from None
 
 
 def _only(graph: Graph, path: Path) -> str:

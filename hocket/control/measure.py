@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from hocket.cluster import Cluster, Node
 from hocket.control.progress import Progress, silent
-from hocket.control.sessions import open_program
+from hocket.control.sessions import open_program, paced
 from hocket.graph import topology
 from hocket.graph.execute import random_inputs
 from hocket.graph.model import Model
@@ -39,6 +40,15 @@ class NodeTimes:
     host: str
 
 
+@dataclass(frozen=True)
+class _Reach:
+    """How nodes are reached; the arguments are those of `open_program`."""
+
+    timeout_s: float
+    keys: Path | None
+    plaintext: bool
+
+
 def measure(
     model: Model,
     cluster: Cluster,
@@ -48,6 +58,8 @@ def measure(
     repeats: int = 15,
     timeout_s: float = 60.0,
     progress: Progress = silent,
+    keys: Path | None = None,
+    plaintext: bool = False,
 ) -> Profile:
     """Measure every operator of a model on every node.
 
@@ -63,6 +75,8 @@ def measure(
         repeats: runs that medians are taken of.
         timeout_s: most seconds that a node may be silent.
         progress: told what is going on.
+        keys: our secret key file, for nodes given by join token.
+        plaintext: allow unencrypted links to other machines.
 
     Returns:
         A profile with an entry for each node, in seconds.
@@ -70,15 +84,16 @@ def measure(
     Raises:
         NodeError: a node cannot be started or reached.
     """
-    model = calibrated(model)
+    model, cluster = calibrated(model), paced(cluster)
     feeds = dict(inputs) if inputs else random_inputs(model.graph)
     progress("measuring kernels", 0, 1)
     kernels = _kernel_s(model, feeds, repeats)
     progress("measuring kernels", 1, 1)
+    reach = _Reach(timeout_s=timeout_s, keys=keys, plaintext=plaintext)
     times = {}
     for number, node in enumerate(cluster.nodes):
         progress("measuring nodes", number, len(cluster.nodes))
-        times[node.name] = _node_times(model, cluster, node, feeds, repeats, timeout_s, kernels)
+        times[node.name] = _node_times(model, cluster, node, feeds, repeats, reach, kernels)
     progress("measuring nodes", len(cluster.nodes), len(cluster.nodes))
     version = f"hocket {__version__}, onnxruntime {installed('onnxruntime')}"
     profile = measured_profile(model.graph, times, version=version)
@@ -106,7 +121,7 @@ def _codec_cost(name: str, feeds: Mapping[str, np.ndarray], repeats: int) -> Cod
 
 
 def _slower(costs: Mapping[str, CodecCost], node: Node) -> dict[str, CodecCost]:
-    """The same on a node that is slowed down."""
+    """The same on a node that is slowed down; `paced` has made a number of it."""
     factor = 1.0 if node.slowdown == "auto" else node.slowdown
     return {
         name: cost.replace(
@@ -122,15 +137,15 @@ def _node_times(
     node: Node,
     feeds: Mapping[str, np.ndarray],
     repeats: int,
-    timeout_s: float,
+    reach: "_Reach",
     kernels: Mapping[str, float],
 ) -> NodeTimes:
-    whole = _computing_s(_alone(model, cluster, node, ()), model, feeds, repeats, timeout_s)
+    whole = _computing_s(_alone(model, cluster, node, ()), model, feeds, repeats, reach)
     borders = _borders(model, _PIECES)
     call_s = 0.0
     if borders:
         program = _alone(model, cluster, node, borders)
-        pieces = _computing_s(program, model, feeds, repeats, timeout_s)
+        pieces = _computing_s(program, model, feeds, repeats, reach)
         call_s = max((pieces - whole) / (len(program.segments) - 1), 0.0)
     call_s = min(call_s, whole / 2)  # a tiny model is all call
     return NodeTimes(kernel_s=kernels, whole_s=whole, call_s=call_s, threads=node.threads, host=host_name())
@@ -152,10 +167,10 @@ def _borders(model: Model, pieces: int) -> list[int]:
 
 
 def _computing_s(
-    program: Program, model: Model, feeds: Mapping[str, np.ndarray], repeats: int, timeout_s: float
+    program: Program, model: Model, feeds: Mapping[str, np.ndarray], repeats: int, reach: "_Reach"
 ) -> float:
     """Median seconds that a request keeps the node's lane busy."""
-    with open_program(program, model, timeout_s=timeout_s) as session:
+    with open_program(program, model, **vars(reach)) as session:
         for _ in range(repeats + 2):
             session.run(feeds)
             time.sleep(PAUSE_S)

@@ -140,7 +140,8 @@ def run(
         throughput_per_s=len(streamed) / elapsed,
         max_abs_error=absolute,
         max_rel_error=relative,
-        emulated=bool(program.transfers) or any(sites[node].slowdown > 1 for node in program.nodes()),
+        emulated=session.emulated
+        and (bool(program.transfers) or any(sites[node].slowdown > 1 for node in program.nodes())),
         segments=len(program.segments),
         transfers=len(program.transfers),
     )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hocket.cluster import Cluster, Node
 from hocket.control.progress import Progress, silent
 from hocket.cost import Problem
 from hocket.cost.evaluate import entry_of
@@ -11,7 +12,9 @@ from hocket.plan.build import build
 from hocket.plan.lower import lower
 from hocket.program import Program
 from hocket.runtime.keys import load_keys
+from hocket.runtime.measure import measure_speed
 from hocket.runtime.session import Session
+from hocket.runtime.zmq_transport import is_loopback
 
 
 def open_session(
@@ -40,8 +43,31 @@ def open_session(
         NodeError: a node cannot be started or reached, or refuses.
     """
     task = problem.task
-    program = lower(task.graph, entry_of(plan, task), problem.cluster, task.inputs, task.outputs)
+    program = lower(task.graph, entry_of(plan, task), paced(problem.cluster), task.inputs, task.outputs)
     return open_program(program, model, keys=keys, plaintext=plaintext, timeout_s=timeout_s, progress=progress)
+
+
+def paced(cluster: Cluster) -> Cluster:
+    """The cluster with a number for every `slowdown = "auto"`: measured speed of this computer / that of the node.
+
+    A node that is not started here has the pace that it has: there `auto` becomes 1.
+    """
+    if all(node.slowdown != "auto" for node in cluster.nodes):
+        return cluster
+    host = measure_speed()["flops_per_s"] if any(_imitated(node) for node in cluster.nodes) else None
+    sites = {site.name: site for site in cluster.to_program(host_flops_per_s=host)[0]}
+    nodes = (
+        node.replace(slowdown=sites[node.name].slowdown if _imitated(node) else 1.0)
+        if node.slowdown == "auto"
+        else node
+        for node in cluster.nodes
+    )
+    return cluster.replace(nodes=tuple(nodes))
+
+
+def _imitated(node: Node) -> bool:
+    """Whether the session starts a node itself and has to find out how far to slow it down."""
+    return node.slowdown == "auto" and node.address.endswith(":0") and is_loopback(node.address)
 
 
 def open_program(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hocket.cluster import Cluster
-from hocket.errors import GraphError, ProfileError
+from hocket.errors import GraphError, PlanError, ProfileError
 from hocket.graph import Graph
 from hocket.nouns import Noun, Value
 from hocket.profile import Profile
@@ -86,10 +86,14 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
         """The only task.
 
         Raises:
-            ValueError: there are several.
+            PlanError: there are several.
         """
-        (task,) = self.tasks
-        return task
+        if len(self.tasks) > 1:
+            raise PlanError(
+                f"this version runs one task, and the problem has {len(self.tasks)}"
+                f" ({', '.join(task.name for task in self.tasks)}); give one of them, or `hocket simulate` all"
+            )
+        return self.tasks[0]
 
     @cached_property
     def references(self) -> dict[str, float]:

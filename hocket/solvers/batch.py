@@ -11,6 +11,7 @@ from hocket.solvers.layout import Floats, Layout
 
 Placements = NDArray[np.int64]
 """(K, U) node of each unit in each placement."""
+_MOST_NUMBERS = 4_000_000  # in one array
 
 
 def bounds_of(problem: Problem, layout: Layout) -> Callable[[Placements], Floats]:
@@ -49,12 +50,25 @@ def _bound(layout: Layout, metric: str) -> Callable[[Placements], Floats]:
 def sums(costs: Costs, placements: Placements) -> Floats:
     """(K,) additive cost of each placement."""
     total: Floats = costs.of_units[np.arange(placements.shape[1]), placements].sum(axis=1)
-    nodes = range(costs.of_units.shape[1])
-    for number, net in enumerate(costs.nets):
-        origin = placements[:, net.maker] if net.maker >= 0 else np.full(len(placements), net.home)
-        for target in nodes:
-            wanted = (placements[:, net.readers] == target).any(axis=1) | (target in net.sinks)
-            total = total + np.where(wanted & (origin != target), costs.of_nets[number, origin, target], 0.0)
+    if not costs.nets:
+        return total
+    sizes = [len(net.readers) for net in costs.nets]
+    at = np.repeat(np.arange(len(sizes)), sizes)
+    readers = np.array([reader for net in costs.nets for reader in net.readers], dtype=np.int64)
+    makers = np.array([net.maker for net in costs.nets])
+    homes = np.array([net.home for net in costs.nets])
+    sinks = [(number, sink) for number, net in enumerate(costs.nets) for sink in net.sinks]
+    rows = max(_MOST_NUMBERS // costs.of_nets[:, 0].size, 1)
+    for start in range(0, len(placements), rows):
+        some = placements[start : start + rows]
+        # Each tensor is paid once for each node that wants it, and its own node costs nothing.
+        wanted = np.zeros((len(some), len(sizes), costs.of_units.shape[1]), dtype=bool)
+        wanted[np.arange(len(some))[:, None], at, some[:, readers]] = True
+        for number, sink in sinks:
+            wanted[:, number, sink] = True
+        origins = np.where(makers >= 0, some[:, makers], homes)
+        paid = costs.of_nets[np.arange(len(sizes)), origins]
+        total[start : start + rows] += np.where(wanted, paid, 0.0).sum(axis=(1, 2))
     return total
 
 
@@ -72,25 +86,37 @@ def loads(layout: Layout, placements: Placements) -> Floats:
 
 def paths(layout: Layout, costs: Costs, placements: Placements) -> Floats:
     """(K,) seconds of the slowest chain of units and ways of each placement, calls included."""
-    count = len(placements)
-    finish = np.zeros((layout.seconds.shape[0], count))
-    longest = np.zeros(count)
-    for unit in range(len(finish)):
-        here = placements[:, unit]
-        ready = np.zeros(count) if layout.reads[unit] else layout.call_s[here]
+    units = layout.seconds.shape[0]
+    edges = [(unit, number) for unit in range(units) for number in layout.reads[unit]]
+    steps = iter(_steps(layout, costs, placements, edges))
+    took = layout.seconds[np.arange(units), placements].T
+    calls = layout.call_s[placements].T
+    finish = np.zeros((units, len(placements)))
+    longest = np.zeros(len(placements))
+    for unit in range(units):
+        ready = np.zeros(len(placements)) if layout.reads[unit] else calls[unit]
         for number in layout.reads[unit]:
-            net = costs.nets[number]
-            if net.maker < 0:
-                came = np.where(here == net.home, 0.0, costs.of_nets[number, net.home, here]) + layout.call_s[here]
-            else:
-                origin = placements[:, net.maker]
-                step = costs.of_nets[number, origin, here] + layout.call_s[here]
-                came = finish[net.maker] + np.where(here == origin, 0.0, step)
-            ready = np.maximum(ready, came)
-        finish[unit] = ready + layout.seconds[unit, here]
-        longest = np.maximum(longest, finish[unit])
+            maker = costs.nets[number].maker
+            ready = np.maximum(ready, next(steps) if maker < 0 else finish[maker] + next(steps))
+        np.add(ready, took[unit], out=finish[unit])
         for number in layout.makes[unit]:
+            here = placements[:, unit]
             for sink in costs.nets[number].sinks:
                 sent = np.where(here == sink, 0.0, costs.of_nets[number, here, sink])
                 longest = np.maximum(longest, finish[unit] + sent)
-    return longest * (1 - 1e-12)
+    return np.maximum(longest, finish.max(axis=0, initial=0.0)) * (1 - 1e-12)
+
+
+def _steps(layout: Layout, costs: Costs, placements: Placements, edges: list[tuple[int, int]]) -> Floats:
+    """(E, K) seconds from when a tensor is made until the unit that reads it may begin."""
+    if not edges:
+        return np.zeros((0, len(placements)))
+    readers, numbers = (np.array(column) for column in zip(*edges, strict=True))
+    makers = np.array([net.maker for net in costs.nets])[numbers][:, None]
+    homes = np.array([net.home for net in costs.nets])[numbers][:, None]
+    here = placements.T[readers]
+    origins = np.where(makers >= 0, placements.T[makers[:, 0]], homes)
+    away = here != origins
+    ways = np.where(away, costs.of_nets[numbers[:, None], origins, here], 0.0)
+    # What comes from another unit on the same node needs no new call.
+    return np.asarray(ways + np.where(away | (makers < 0), layout.call_s[here], 0.0))

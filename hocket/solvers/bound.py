@@ -1,7 +1,8 @@
 """Values that no plan can beat, for every metric.
 
-They hold for every plan that computes each operator on one node. What they leave out: sequential, energy and price
-see the nodes as two groups; the period sees work as a fluid and no links; latency sees one path and no queues.
+They hold for every plan that computes each operator on one node and sends activations as they are, inputs raw or in
+one of the task's lossless codecs. What they leave out: sequential, energy and price see the nodes as two groups; the
+period sees work as a fluid and links one tensor at a time; latency sees one path and no queues.
 """
 
 from functools import partial
@@ -12,8 +13,7 @@ from hocket.cost import Problem, Task
 from hocket.solvers.additive import SUMS, Additive, Costs
 from hocket.solvers.cut import least_cut
 from hocket.solvers.layout import Floats, Layout
-
-_STEPS = 100
+from hocket.solvers.period import period_bound
 
 
 def lower_bound(problem: Problem) -> float:
@@ -51,31 +51,6 @@ def _of_task(problem: Problem, task: Task, metric: str) -> float:
         return max(path_bound(additive, calls=True), period_bound(layout))
     bound = sum_bound(additive)
     return max(bound, path_bound(additive, calls=False)) if metric == "sequential" else bound
-
-
-def period_bound(layout: Layout) -> float:
-    """Seconds of the busiest node if work could be divided at will, and at least the longest unit's on its best node.
-
-    For any weights w >= 0 of the nodes that sum to 1, the period is at least sum_u min_d w_d t_ud; weights that make
-    it large are found by shifting weight towards nodes that would get too much.
-    """
-    seconds = layout.seconds[:, list(layout.hosts)]
-    best = float(seconds.min(axis=1).max())
-    weights = np.full(seconds.shape[1], 1 / seconds.shape[1])
-    with np.errstate(divide="ignore"):
-        speed = 1 / np.maximum(seconds.sum(axis=0), 1e-300)
-    weights = speed / speed.sum()
-    for step in range(_STEPS):
-        scaled = seconds * weights
-        chosen = scaled.argmin(axis=1)
-        best = max(best, float(scaled.min(axis=1).sum()))
-        loads = np.bincount(chosen, weights=seconds[np.arange(len(chosen)), chosen], minlength=len(weights))
-        mean = float(weights @ loads)
-        if mean <= 0:
-            break
-        weights = weights * np.exp(np.clip(loads / mean - 1, -3, 3) / (step + 2))
-        weights = weights / weights.sum()
-    return best * (1 - 1e-12)
 
 
 def path_bound(additive: Additive, *, calls: bool) -> float:

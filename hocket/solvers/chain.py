@@ -6,6 +6,7 @@ import numpy as np
 
 from hocket.graph.topology import Block, blocks
 from hocket.solvers.additive import Additive
+from hocket.solvers.holds import holds
 from hocket.solvers.layout import Floats
 
 
@@ -108,35 +109,13 @@ class Chain:
         Returns:
             (D,) of the input, (L, D, D) of the tensor before each block, (D,) of the answer.
         """
-        size = len(self.layout.nodes)
-        nets = self.layout.nets
-        held = np.zeros((len(nets), size, size))
-        order = np.argsort([net.nbytes for net in nets], kind="stable")
-        sizes = np.array([nets[number].nbytes for number in order], dtype=np.float64)
-        ratios = np.array([self._least_ratio(nets[number].home >= 0) for number in order])
-        ends = sorted({*self.layout.hosts, *(n for net in nets for n in (net.home, *net.sinks) if n >= 0)})
-        for source in ends:
-            for target in ends:
-                names = (self.layout.nodes[source], self.layout.nodes[target])
-                if source == target:
-                    continue
-                held[:, source, target] = np.inf
-                if self.layout.problem.cluster.reachable(*names):
-                    for piece, way in self.additive.ways.pieces(*names, sizes):
-                        most = max(way.holds.values(), default=0.0)
-                        held[order[piece], source, target] = sizes[piece] * ratios[piece] * most
+        nets, held = self.layout.nets, holds(self.layout, self.additive.ways)
         hosts, steps = self.hosts, np.zeros((len(self.blocks), len(self.hosts), len(self.hosts)))
         for block, number in self._through.items():
             steps[block] = held[number][np.ix_(hosts, hosts)]
         enter = sum((held[n, net.home, hosts] for n, net in enumerate(nets) if net.home >= 0), np.zeros(len(hosts)))
         leave = sum((held[n, hosts, sink] for n, net in enumerate(nets) for sink in net.sinks), np.zeros(len(hosts)))
         return enter, steps, leave
-
-    def _least_ratio(self, is_input: bool) -> float:
-        """Least bytes after / before of what a plan may use; raw tensors could be packed too."""
-        task = self.layout.task
-        entries = [entry.codecs["raw"].ratio for entry in task.profile.nodes.values() if "raw" in entry.codecs]
-        return float(min([1.0, *entries, *(task.input_codecs.values() if is_input else ())]))
 
     def room(self, window: int) -> Floats:
         """(L, D) for each host and first block the end of the longest run that fits into its memory (half-open)."""

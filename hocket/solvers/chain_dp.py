@@ -23,10 +23,11 @@ from hocket.cost import Cost, Problem, evaluate
 from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of, weights_of
-from hocket.solvers.bound import lower_bound, period_bound
+from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.layout import Floats
+from hocket.solvers.period import period_bound
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Runs, Stage, least_busiest, least_sum
 from hocket.solvers.stop import Stop

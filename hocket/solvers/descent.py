@@ -11,7 +11,7 @@ Cards     -
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from hocket.cost import Cost, Problem
 from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of
-from hocket.solvers.batch import bounds_of
+from hocket.solvers.batch import Placements, bounds_of
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.fixed import judged
@@ -87,7 +87,12 @@ class _Search:
 
     def run(self) -> None:
         """Judge the starts, then go down from the best of them, and from near it again."""
-        ranked = sorted((self._judge(places), places) for places in starts(self.additive))
+        ranked = []
+        for places in starts(self.additive):
+            ranked.append((self._judge(places), places))
+            if self.over:
+                return
+        ranked.sort()
         if len(self.layout.hosts) < 2 or not self.layout.units:
             return
         for rank, places in ranked[:2]:
@@ -132,25 +137,27 @@ class _Search:
                 if self.over:
                     return
 
-    def _first_better(self, rank: _Rank, batch: list[list[int]]) -> tuple[_Rank, list[int]] | None:
-        bounds = self.bounds(np.array(batch))
+    def _first_better(self, rank: _Rank, batch: Placements) -> tuple[_Rank, list[int]] | None:
+        bounds = self.bounds(batch)
         self._tick()
         for number in np.argsort(bounds, kind="stable"):
             if self.over or np.isinf(bounds[number]) or (rank.excess == 0 and bounds[number] >= rank.value):
                 return None
-            new = self._judge(batch[number])
+            moved = batch[number].tolist()
+            new = self._judge(moved)
             if new < rank:
-                return new, batch[number]
+                return new, moved
         return None
 
-    def _batches(self, places: list[int]) -> Iterator[list[list[int]]]:
+    def _batches(self, places: list[int]) -> Iterator[Placements]:
         moves = list(self._moves(places))
         self.random.shuffle(moves)
         for start in range(0, len(moves), _BATCH):
-            yield [
-                [*places[:first], *[host] * (last - first), *places[last:]]
-                for first, last, host in moves[start : start + _BATCH]
-            ]
+            some = moves[start : start + _BATCH]
+            batch = np.tile(np.array(places), (len(some), 1))
+            for row, (first, last, host) in zip(batch, some, strict=True):
+                row[first:last] = host
+            yield batch
 
     def _moves(self, places: list[int]) -> Iterator[tuple[int, int, int]]:
         """Runs of 1, 2, 4, ... units, and the runs that are on one node, to every other node."""
@@ -158,9 +165,10 @@ class _Search:
         runs = {(first, min(first + length, size)) for first in range(size) for length in _powers(size)}
         edges = [0, *(unit for unit in range(1, size) if places[unit] != places[unit - 1]), size]
         runs |= set(pairwise(edges))
+        elsewhere = {host: [0, *accumulate(int(place != host) for place in places)] for host in self.layout.hosts}
         for first, last in sorted(runs):
             for host in self.layout.hosts:
-                if any(place != host for place in places[first:last]):
+                if elsewhere[host][first] < elsewhere[host][last]:
                     yield first, last, host
 
     def _shaken(self, places: list[int]) -> list[int]:

@@ -2,14 +2,15 @@
 
 Solves    every metric of one task whose source can compute
 Answer    the best cut of one topological order between the source and any other node, with exact sets of tensors
-Time      O(D (U + M)) for sums, U + 1 judgements per node for the others; U = units, M = tensors, D = nodes
+Time      O(D (U + M)) for sums; for the others as many judgements as are below the best value, at most U + 1 per node;
+          U = units, M = tensors, D = nodes
 Source    Kang, Hauswald, Gao, Rovinski, Mudge, Mars, Tang: Neurosurgeon, ASPLOS 2017, pp. 615-629
 Departs   any DAG and any other node, not a chain and one server; the answer comes back and is paid; the load of a
           server is in its profile, not a factor
 Cards     neurosurgeon
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from hocket.cost import Problem
 from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, Costs, additive_of, weights_of
+from hocket.solvers.batch import bounds_of
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.fixed import judged
@@ -48,12 +50,10 @@ class LinearScan:
         reason = self.refuses(problem)
         if reason:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
-        additive = additive_of(problem)
-        adds_up = weights_of(problem) is not None and additive.departs is None
         best: tuple[float, Plan] | None = None
         sentence = "no way leads from the source to another node and back"
-        for bound, plan in _cuts(additive, problem.cluster.index[problem.task.source]):
-            if best is not None and adds_up and bound >= best[0]:
+        for bound, plan in _cuts(problem):
+            if best is not None and bound >= best[0]:
                 break
             cost = judged(problem, plan)
             if stop is not None and stop(np.inf if best is None else best[0]):
@@ -67,18 +67,28 @@ class LinearScan:
         return Proposal(plan=best[1], bound=lower_bound(problem))
 
 
-def _cuts(additive: Additive, source: int) -> Iterator[tuple[float, Plan]]:
-    """Every cut with its additive cost, the least first."""
-    size = len(additive.layout.units)
+def _cuts(problem: Problem) -> Iterator[tuple[float, Plan]]:
+    """Every cut with a lower bound of its value, the least first."""
+    additive = additive_of(problem)
+    source, size = problem.cluster.index[problem.task.source], len(additive.layout.units)
     others = [host for host in additive.layout.hosts if host != source]
     # The cut after the last unit leaves nothing for the other node and is listed once.
-    values = np.stack([cut_costs(additive.costs, source, other) for other in others] or [np.zeros(size + 1)])
+    values = np.stack(_values(problem, additive, source, others) or [np.zeros(size + 1)])
     values[1:, size] = np.inf
     for choice in np.argsort(values, axis=None, kind="stable").tolist():
         row, cut = divmod(choice, size + 1)
         if np.isfinite(values[row, cut]) and (others or cut == size):
             other = others[row] if others else source
             yield float(values[row, cut]), additive.plan([source] * cut + [other] * (size - cut))
+
+
+def _values(problem: Problem, additive: Additive, source: int, others: Sequence[int]) -> list[Floats]:
+    """(U + 1,) for each other node, what its cuts cost at least; exactly so much where that adds up."""
+    if weights_of(problem) is not None:
+        return [cut_costs(additive.costs, source, other) for other in others]
+    bounds, size = bounds_of(problem, additive.layout), len(additive.layout.units)
+    stays = np.arange(size) < np.arange(size + 1)[:, None]
+    return [bounds(np.where(stays, source, other)) for other in others]
 
 
 def cut_costs(costs: Costs, first: int, second: int) -> Floats:

@@ -146,7 +146,8 @@ def print_demo(result: Mapping[str, Any], *, console: Console | None = None) -> 
         console.print(
             Text(
                 f"For pictures in a row: {where}; {stream['measured_per_s']:.3g} pictures/s measured,"
-                f" {stream['predicted_per_s']:.3g} predicted, {stream['best_single_per_s']:.3g} on the best single device."
+                f" {stream['predicted_per_s']:.3g} predicted, {stream['best_single_per_s']:.3g} on the best single"
+                " device."
             )
         )
     weak = result.get("weak_links")
