@@ -6,7 +6,7 @@ import time
 
 from bench.table import Row, show, write
 
-ALL = ("solvers", "runtime", "cutting", "prediction")
+ALL = ("solvers", "runtime", "cutting", "prediction", "memory")
 
 
 def main(names: list[str]) -> None:

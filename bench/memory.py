@@ -25,6 +25,10 @@ MODELS = ("resnet50", "vgg16")
 NODES = ("first", "second")
 REQUESTS = 5
 TARGET = 0.15
+CAUSE = (
+    "ONNX Runtime keeps a copy of the weights in its own layout beside the node's store, which the prediction does not"
+    " count, nor activations inside a segment"
+)
 
 
 class Held(NamedTuple):
@@ -51,8 +55,9 @@ def rows() -> list[Row]:
 def _row(model: str, found: list[Held]) -> Row:
     worst = max(found, key=lambda each: abs(each.error))
     note = "; ".join(f"{h.node}: {h.predicted / 1e6:.0f} MB predicted, {h.grown / 1e6:.0f} MB grown" for h in found)
-    return Row(f"{model}: resident growth / predicted memory - 1, worse node", 100 * worst.error, "%", "within 15 %",
-               abs(worst.error) <= TARGET, note)  # fmt: skip
+    met = abs(worst.error) <= TARGET
+    return Row(f"{model}: resident growth / predicted memory - 1, worse node", 100 * worst.error, "%", "within 15 %", met,
+               note if met else f"{note}; {CAUSE}")  # fmt: skip
 
 
 def held(name: str) -> list[Held]:

@@ -1,6 +1,7 @@
 """The list of solvers, and the one verb: find a plan for a problem."""
 
 import difflib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import fields
@@ -65,6 +66,8 @@ def solve(
     if reason:
         raise RefusedError(f"{chosen.name} cannot solve this problem: {reason}; {_who_can(problem, chosen.name)}")
     stop = None if time_limit_s is None else MaxRuntime(time_limit_s)
+    if stop is not None:
+        stop(math.inf)  # what comes before the search takes of its time too
     begin = time.perf_counter()
     try:
         proposal = chosen(problem, seed=seed, stop=stop)

@@ -16,19 +16,20 @@ _MOST_PAIRS = 28
 
 
 def starts(additive: Additive) -> Iterator[list[int]]:
-    """Placements that are good for one reason or another, best guesses for additive costs first."""
+    """Placements that are good for one reason or another; those that take longest to find come last."""
     layout = additive.layout
     size = len(layout.units)
     whole = [[host] * size for host in layout.hosts]
     if len(layout.hosts) > 1:
-        yield from _swapped(additive, whole)
-        yield from _cut_in_two(additive)
         chain = Chain(additive)
         yield chain.places(shortest(chain, layout.call_s[chain.hosts])[1])
+        yield from _cut_in_two(additive)
         sequential = Additive(layout, {"sequential": 1.0})
         yield from (list_schedule(sequential, caution) for caution in (1.0, 0.5, 2.0))
         yield in_a_row(layout)
     yield from whole
+    if len(layout.hosts) > 1:
+        yield from _swapped(additive, whole)
 
 
 def _swapped(additive: Additive, whole: list[list[int]]) -> Iterator[list[int]]:
