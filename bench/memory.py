@@ -56,8 +56,8 @@ def _row(model: str, found: list[Held]) -> Row:
     worst = max(found, key=lambda each: abs(each.error))
     note = "; ".join(f"{h.node}: {h.predicted / 1e6:.0f} MB predicted, {h.grown / 1e6:.0f} MB grown" for h in found)
     met = abs(worst.error) <= TARGET
-    return Row(f"{model}: resident growth / predicted memory - 1, worse node", 100 * worst.error, "%", "within 15 %", met,
-               note if met else f"{note}; {CAUSE}")  # fmt: skip
+    figure = f"{model}: resident growth / predicted memory - 1, worse node"
+    return Row(figure, 100 * worst.error, "%", "within 15 %", met, note if met else f"{note}; {CAUSE}")
 
 
 def held(name: str) -> list[Held]:

@@ -67,8 +67,8 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
         progress: told what is going on.
 
     Returns:
-        `candidates` (name, predicted_s, measured_s, top1, label), `chosen`, the `prediction_error` of the chosen plan and
-        the `max_abs_error` of its output, its `stages`, and without measurements the same under `weak_links`. `stream`
+        `candidates` (name, predicted_s, measured_s, top1, label), `chosen`, the `prediction_error` of the chosen plan,
+        the `max_abs_error` of its output, its `stages`; without measurements the same under `weak_links`. `stream`
         is another plan, for pictures in a row: what runs where, and pictures per second as predicted, as measured, and
         of the best single device.
 

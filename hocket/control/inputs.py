@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,18 @@ def _arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
             if not file.peek(8).startswith(_STARTS):
                 raise ValueError("it starts like neither .npy nor .npz")
             data = np.load(file, allow_pickle=False)
-            return data if isinstance(data, np.ndarray) else {name: data[name] for name in data.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            return data if isinstance(data, np.ndarray) else {name: _member(data, name) for name in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, MemoryError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         reason = " ".join(said.split())[:120]
         raise FormatError(f"{path} holds no numpy arrays ({reason}); give an .npy, .npz or picture file") from None
+
+
+def _member(data: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    array = data[name]
+    if not isinstance(array, np.ndarray):  # numpy hands on what is no array as bytes
+        raise ValueError(f"{name} is no array")
+    return array
 
 
 def _only(graph: Graph, path: Path) -> str:

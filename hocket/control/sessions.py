@@ -1,5 +1,6 @@
 """Opening the runtime's session for a plan: lower it, build its models, start or reach its nodes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from hocket.cluster import Cluster, Node
@@ -26,6 +27,7 @@ def open_session(
     plaintext: bool = False,
     timeout_s: float = 30.0,
     progress: Progress = silent,
+    cpus: Mapping[str, int] | None = None,
 ) -> Session:
     """Deploy the only task of a problem.
 
@@ -37,6 +39,7 @@ def open_session(
         plaintext: allow unencrypted links to other machines.
         timeout_s: most seconds that a node may be silent.
         progress: told what is going on.
+        cpus: node -> processor that a node started here keeps to.
 
     Raises:
         PlanError: the plan does not fit the problem.
@@ -44,7 +47,9 @@ def open_session(
     """
     task = problem.task
     program = lower(task.graph, entry_of(plan, task), paced(problem.cluster), task.inputs, task.outputs)
-    return open_program(program, model, keys=keys, plaintext=plaintext, timeout_s=timeout_s, progress=progress)
+    return open_program(
+        program, model, keys=keys, plaintext=plaintext, timeout_s=timeout_s, progress=progress, cpus=cpus
+    )
 
 
 def paced(cluster: Cluster) -> Cluster:
@@ -78,6 +83,7 @@ def open_program(
     plaintext: bool = False,
     timeout_s: float = 30.0,
     progress: Progress = silent,
+    cpus: Mapping[str, int] | None = None,
 ) -> Session:
     """Deploy a program; the arguments are those of `open_session`."""
     progress("building models", 0, 1)
@@ -91,6 +97,7 @@ def open_program(
         keys=load_keys(keys) if keys else None,
         plaintext=plaintext,
         timeout_s=timeout_s,
+        cpus=cpus,
     )
     progress("starting nodes", 1, 1)
     return session

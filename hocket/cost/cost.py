@@ -39,7 +39,7 @@ class Cost(Noun, frozen=True, tag="hocket.cost/1"):
     accuracy: float | None = None
     accuracy_source: str = ""
     value: float = 0.0
-    """Of the objective; infinite for a plan that violates a constraint is never written: see `violations`."""
+    """Of the objective, constraints not looked at: see `violations`."""
     busy_s: dict[str, float] = {}
     """Resource -> seconds per request."""
     violations: tuple[Violation, ...] = ()

@@ -64,6 +64,8 @@ def send_s(resources: Sequence[Resource], start_s: float, nbytes: float) -> floa
     """
     fixed = min((r.bytes_per_s for r in resources if r.bytes_per_s is not None and not r.trace), default=None)
     traced = [resource for resource in resources if resource.trace]
+    if nbytes and any(not any(rate for _, rate in resource.trace) for resource in traced):
+        return float("inf")  # a rate of 0, again and again, would be followed for ever
     if not traced:
         return nbytes / fixed if fixed else 0.0
     now, left = start_s, float(nbytes)

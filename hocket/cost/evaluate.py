@@ -146,14 +146,7 @@ def _waits(problem: Problem, task: Task, busy: Mapping[str, float]) -> float:
 
 def _together(problem: Problem, costs: list[Cost]) -> Cost:
     """Several tasks: times by the objective's aggregate, resources and money added up by rate."""
-    weights = [task.weight for task in problem.tasks]
-
-    def aggregate(values: list[float]) -> float:
-        if problem.objective.aggregate == "max":
-            return max(values)
-        total = sum(weight * value for weight, value in zip(weights, values, strict=True))
-        return total / (sum(weights) or 1.0) if problem.objective.aggregate == "mean" else total
-
+    arrivals = any(task.rate_per_s for task in problem.tasks)
     busy: dict[str, float] = {}
     memory: dict[str, int] = {}
     survives = 1.0
@@ -165,13 +158,14 @@ def _together(problem: Problem, costs: list[Cost]) -> Cost:
             memory[name] = memory.get(name, 0) + nbytes
     return Cost(
         judge="predicted",
-        latency_s=aggregate([cost.latency_s for cost in costs]),
-        sequential_s=aggregate([cost.sequential_s for cost in costs]),
+        latency_s=problem.together([cost.latency_s for cost in costs]),
+        sequential_s=problem.together([cost.sequential_s for cost in costs]),
         period_s=max(busy.values(), default=0.0),
         energy_j=sum(cost.energy_j for cost in costs),
         price_usd=sum(cost.price_usd for cost in costs),
         reliability=survives,
         memory_bytes=memory,
-        wait_s=aggregate([cost.wait_s for cost in costs]),
+        wait_s=problem.together([cost.wait_s for cost in costs]),
+        sojourn_s=problem.together([cost.latency_s + cost.wait_s for cost in costs]) if arrivals else None,
         busy_s=busy,
     )

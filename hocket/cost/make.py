@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from hocket.cluster import Cluster
-from hocket.cost.problem import Objective, Problem, Task
+from hocket.cost.problem import NonNegative, Objective, Probability, Problem, Task
 from hocket.cost.queueing import Queue
 from hocket.errors import FormatError
 from hocket.graph import Graph
@@ -139,6 +139,9 @@ def _task(
     file = Path(model) if model.startswith("zoo:") else path.parent / model
     shapes = _shapes(where, data.get("shape", {}))
     graph = load_graph(file, shapes)
+    for key in ("profile", "source"):
+        if not isinstance(data.get(key, ""), str):
+            raise FormatError(f"{where}: the key {key!r} is text, got {data[key]!r}; correct that key")
     profile = Profile.load(path.parent / data["profile"]) if "profile" in data else formula_profile(graph, cluster)
     source = cluster.require(data.get("source", cluster.source)).name
     fields = {"accuracy": "accuracy_floor", "reliability": "reliability_floor", "weight": "weight",
@@ -163,9 +166,9 @@ class _TaskFields(msgspec.Struct, omit_defaults=True):
     outputs: dict[str, str]
     rate_per_s: float = 0.0
     deadline_s: float | None = None
-    accuracy_floor: float | None = None
-    reliability_floor: float | None = None
-    weight: float = 1.0
+    accuracy_floor: Probability | None = None
+    reliability_floor: Probability | None = None
+    weight: NonNegative = 1.0
     priority: int = 0
 
 

@@ -1,12 +1,13 @@
 """The problem: tasks on a cluster, what is known of their costs, what is wanted and what is forbidden."""
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
 from hocket.cluster import Cluster
-from hocket.errors import GraphError, PlanError, ProfileError
+from hocket.errors import FormatError, GraphError, PlanError, ProfileError
 from hocket.graph import Graph
 from hocket.nouns import Noun, Value
 from hocket.profile import Profile
@@ -68,6 +69,7 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
     """Waiting at the nodes when tasks have a rate."""
 
     def __post_init__(self) -> None:
+        _check_names(self.tasks, self.objective)
         for task in self.tasks:
             _check_ends(task)
             for node in (*task.inputs.values(), *task.outputs.values()):
@@ -98,23 +100,61 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
     @cached_property
     def references(self) -> dict[str, float]:
         """Each metric when every task runs whole where its first input is: what `weighted` divides by."""
-        latency = energy = price = 0.0
+        latency, sequential = [], []
+        energy = price = 0.0
+        busy: dict[str, float] = {}
         for task in self.tasks:
             node, entry = self.cluster.node[task.source], task.profile.at(task.source)
-            seconds = sum(entry.seconds.values()) + entry.call_s
-            latency += seconds
-            energy += seconds * node.compute_w
-            price += seconds * (node.compute_price_per_s + node.compute_w * node.energy_price_per_j)
-        return {"latency": latency, "sequential": latency, "period": latency, "energy": energy, "price": price}
+            sequential.append(sum(entry.seconds.values()) * (1 + self.margin))
+            latency.append(sequential[-1] + entry.call_s * (1 + self.margin))
+            busy[node.name] = busy.get(node.name, 0.0) + latency[-1]
+            energy += latency[-1] * node.compute_w
+            price += latency[-1] * (node.compute_price_per_s + node.compute_w * node.energy_price_per_j)
+        return {
+            "latency": self.together(latency),
+            "sequential": self.together(sequential),
+            "period": max(busy.values()),
+            "energy": energy,
+            "price": price,
+        }
+
+    def together(self, values: Sequence[float]) -> float:
+        """One time from a time of each task, as the objective says."""
+        if self.objective.aggregate == "max":
+            return max(values)
+        weights = [task.weight for task in self.tasks]
+        total = sum(weight * value for weight, value in zip(weights, values, strict=True))
+        return total / (sum(weights) or 1.0) if self.objective.aggregate == "mean" else total
+
+
+def _check_names(tasks: tuple[Task, ...], objective: Objective) -> None:
+    """Tasks are told apart by their names, and only metrics have weights.
+
+    Raises:
+        GraphError: two tasks with one name.
+        FormatError: a weight of something else.
+    """
+    names = [task.name for task in tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise GraphError(f"tasks have different names, and {names.count(name)} have {name!r}; rename one")
+    metrics = get_args(Metric)[:-1]
+    for name in objective.weights:
+        if name not in metrics:
+            raise FormatError(f"a weight is of one of {', '.join(metrics)}, got {name!r}; correct the name")
 
 
 def _check_ends(task: Task) -> None:
     """Every input comes from somewhere, and what goes somewhere is an output.
 
     Raises:
-        GraphError: an input without a node, an unknown tensor, or no output at all.
+        GraphError: an input without a node, an unknown tensor, or no input or output at all.
     """
     entering = [tensor.name for tensor in task.graph.inputs]
+    if not entering:
+        raise GraphError(
+            f"a task has an input that comes from somewhere, and {task.name!r} has none; give its model one"
+        )
     for name in entering:
         if name not in task.inputs:
             raise GraphError(f"every input of a task is at a node, and {name!r} of {task.name!r} is not; name its node")

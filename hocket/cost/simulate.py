@@ -51,19 +51,18 @@ def simulate(problem: Problem, plan: Plan, *, requests: int = 100, seed: int = 0
         )
     predicted = evaluate(problem, plan)
     latencies = np.array([span.stop_s - span.start_s for span in ended])
-    busy: dict[str, float] = {}
-    for job in jobs[:1]:
-        busy = {name: seconds / requests for name, seconds in busy_s(spans, job.program).items()}
+    busy = [_busy_s(job, spans, requests) for job in jobs]
+    names = sorted({name for each in busy for name in each})
     cost = predicted.replace(
         judge="simulated",
         latency_s=float(latencies.mean()),
         latency_p95_s=float(np.quantile(latencies, 0.95)),
         period_s=_period_s(ended),
-        busy_s=busy,
+        busy_s={name: sum(each.get(name, 0.0) for each in busy) for name in names},
         sojourn_s=float(latencies.mean()),
         trace=Trace(name=problem.tasks[0].name, judge="simulated", spans=tuple(spans)) if trace else None,
     )
-    cost = cost.replace(violations=violations(problem, cost, [cost] * len(problem.tasks)))
+    cost = cost.replace(violations=violations(problem, cost, [cost.replace(busy_s=each) for each in busy]))
     return cost.replace(value=value(problem, cost))
 
 
@@ -71,6 +70,14 @@ def _arrivals(task: Task, requests: int, generator: np.random.Generator) -> list
     if not task.rate_per_s:
         return [0.0] * requests
     return [float(at_s) for at_s in np.cumsum(generator.exponential(1 / task.rate_per_s, requests))]
+
+
+def _busy_s(job: Job, spans: list[Span], requests: int) -> dict[str, float]:
+    """Seconds per request of one task that each resource is busy with it."""
+    ids = {part.id for part in job.program.segments}
+    ids |= {part.id for part in job.program.transfers}
+    own = (span for span in spans if span.id in ids)
+    return {name: seconds / requests for name, seconds in busy_s(own, job.program).items()}
 
 
 def _period_s(ended: list[Span]) -> float:

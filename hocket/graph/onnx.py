@@ -19,6 +19,8 @@ from hocket.graph.model import Model, reads
 from hocket.program import ABSENT
 
 OPSETS = range(9, 25)
+UNKNOWN = -1
+"""What some exporters write for a size that is not fixed."""
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
@@ -88,6 +90,9 @@ def _bind(model: ir.Model, shapes: Mapping[str, tuple[int, ...]], sizes: Mapping
     for name in shapes:
         if name not in inputs:
             raise GraphError(f"the model has no input {name!r}; its inputs are {', '.join(map(str, inputs))}")
+    for symbol, size in sizes.items():
+        if size < 1:
+            raise GraphError(f"a size is at least 1, and {symbol!r} is {size}; bind it to another number")
     bound: dict[str, int] = dict(sizes)
     for name, value in inputs.items():
         if value.shape is None and name not in shapes:
@@ -106,7 +111,7 @@ def _agree(name: str, value: ir.Value, shape: tuple[int, ...], bound: dict[str, 
     """Take the sizes of one input from a shape that the caller gave."""
     declared = value.shape if value.shape is not None else ir.Shape(shape)
     fits = len(declared) == len(shape) and all(
-        not isinstance(dim, int) or dim == size for dim, size in zip(declared, shape, strict=True)
+        not isinstance(dim, int) or dim in (size, UNKNOWN) for dim, size in zip(declared, shape, strict=True)
     )
     if not fits or min(shape, default=1) < 1:
         text = ",".join(map(str, declared))
@@ -119,12 +124,13 @@ def _agree(name: str, value: ir.Value, shape: tuple[int, ...], bound: dict[str, 
 
 
 def _size(name: str, shape: ir.Shape, dim: Any, bound: Mapping[str, int]) -> int:
-    if isinstance(dim, int):
+    if isinstance(dim, int) and dim != UNKNOWN:
         return dim
-    if dim.value in bound:
-        return bound[dim.value]
-    text = ",".join(str(d) if isinstance(d, int) else "N" for d in shape)
-    symbol = dim.value or "?"
+    value = "" if isinstance(dim, int) else str(dim.value or "")
+    if value in bound:
+        return bound[value]
+    text = ",".join(str(d) if isinstance(d, int) and d != UNKNOWN else "N" for d in shape)
+    symbol = value or "?"
     raise GraphError(f"the size {symbol!r} of input {name!r} is not bound; give --shape {name}={text} with numbers")
 
 

@@ -1,7 +1,7 @@
 """Weights for models that come without: seeded, and of a size that keeps activations alive.
 
 In a deep net with careless random weights the activations shrink to nothing or blow up, and then any comparison of
-outputs is empty. `hocket.graph.calibrate` goes one step further and measures.
+outputs is empty. `hocket.plan.calibrate` goes one step further and measures.
 """
 
 import hashlib

@@ -27,6 +27,7 @@ from hocket.solvers.solver import Proposal, Solver
 from hocket.solvers.stop import Stop
 
 _SMALL = 1000
+_IN_HASTE = 1_000_000  # states that chain_dp searches in about a second
 _CLOSED = 1e-9
 
 
@@ -54,7 +55,7 @@ class Auto:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
         if len(problem.tasks) > 1:
             return solve_several(problem, self, seed=seed, stop=stop)
-        proven, proposals = _proven(problem, seed)
+        proven, proposals = _proven(problem, seed, hasty=stop is not None)
         if proven is not None:
             return proven
         proposals += [(name, Proposal(plan=plan)) for name, plan in fixed_plans(problem).items()]
@@ -76,10 +77,12 @@ class Auto:
         return best
 
 
-def _proven(problem: Problem, seed: int) -> tuple[Proposal | None, list[tuple[str, Proposal]]]:
+def _proven(problem: Problem, seed: int, *, hasty: bool) -> tuple[Proposal | None, list[tuple[str, Proposal]]]:
     """A proposal that is proven to be the best of all, or what exact solvers found in smaller spaces."""
     found: list[tuple[str, Proposal]] = []
-    solvers: Sequence[Solver] = (MinCut(), ChainDp(), Exhaustive(most=_SMALL))
+    # These cannot be stopped half way, so with a limit the one that may take long is left out.
+    chain = ChainDp(most_states=_IN_HASTE) if hasty else ChainDp()
+    solvers: Sequence[Solver] = (MinCut(), chain, Exhaustive(most=_SMALL))
     for solver in solvers:
         if solver.refuses(problem) is not None:
             continue

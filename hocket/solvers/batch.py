@@ -104,7 +104,7 @@ def paths(layout: Layout, costs: Costs, placements: Placements) -> Floats:
             for sink in costs.nets[number].sinks:
                 sent = np.where(here == sink, 0.0, costs.of_nets[number, here, sink])
                 longest = np.maximum(longest, finish[unit] + sent)
-    return np.maximum(longest, finish.max(axis=0, initial=0.0)) * (1 - 1e-12)
+    return np.asarray(np.maximum(longest, finish.max(axis=0, initial=0.0)) * (1 - 1e-12))
 
 
 def _steps(layout: Layout, costs: Costs, placements: Placements, edges: list[tuple[int, int]]) -> Floats:

@@ -33,11 +33,7 @@ def metric_bound(problem: Problem, metric: str) -> float:
     bounds = [_of_task(problem, task, metric) for task in problem.tasks]
     if metric in ("energy", "price"):
         return sum(bounds)
-    if metric == "period" or problem.objective.aggregate == "max":
-        return max(bounds)
-    weights = [task.weight for task in problem.tasks]
-    total = sum(weight * bound for weight, bound in zip(weights, bounds, strict=True))
-    return total / (sum(weights) or 1.0) if problem.objective.aggregate == "mean" else total
+    return max(bounds) if metric == "period" else problem.together(bounds)
 
 
 def _of_task(problem: Problem, task: Task, metric: str) -> float:

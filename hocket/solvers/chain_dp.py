@@ -32,7 +32,6 @@ from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Runs, Stage, least_busiest, least_sum
 from hocket.solvers.stop import Stop
 
-_MOST_STATES = 100_000_000
 _SAME = 1e-9
 
 
@@ -45,6 +44,8 @@ class ChainDp:
 
     relaxed: bool = False
     """Go on where the costs of the chain are not exactly the judge's: the plan is then not proven to be the best."""
+    most_states: int = 100_000_000
+    """Most states of one run per node; some ten million are searched in ten seconds."""
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, an objective that is not of the chain, or a chain that is none."""
@@ -67,13 +68,13 @@ class ChainDp:
         reason = self.refuses(problem)
         if reason:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
-        search = _Search(problem, self.relaxed)
+        search = _Search(problem, self.relaxed, self.most_states)
         return search.by_stages("period") if problem.objective.metric == "period" else search.by_blocks()
 
 
 class _Search:
-    def __init__(self, problem: Problem, relaxed: bool) -> None:
-        self.problem, self.relaxed = problem, relaxed
+    def __init__(self, problem: Problem, relaxed: bool, most_states: int) -> None:
+        self.problem, self.relaxed, self.most_states = problem, relaxed, most_states
         self.additive: Additive = additive_of(problem)
         self.layout, self.chain = self.additive.layout, Chain(self.additive)
 
@@ -130,10 +131,10 @@ class _Search:
         self, aim: Literal["period", "sum"], window: int, count: int | None, least: float, below: float = np.inf
     ) -> tuple[Plan, float, int] | None:
         runs = self._runs(window)
-        if runs.sets * (runs.length + 1) * (8 * runs.width if aim == "sum" else 1) > _MOST_STATES:
+        if runs.sets * (runs.length + 1) * (8 * runs.width if aim == "sum" else 1) > self.most_states:
             raise RefusedError(
                 f"chain_dp cannot solve this problem: {runs.sets} sets of nodes with {runs.length} blocks are more"
-                f" than {_MOST_STATES} states"
+                f" than {self.most_states} states"
             )
         if aim == "period":
             stages = least_busiest(runs, least, count, below)

@@ -90,7 +90,8 @@ class _Search:
         ranked = []
         for places in starts(self.additive):
             ranked.append((self._judge(places), places))
-            if self.over:
+            # A limit ends the search, but not before there is a plan if a start is one.
+            if self.over and self.best.excess == 0:
                 return
         ranked.sort()
         if len(self.layout.hosts) < 2 or not self.layout.units:

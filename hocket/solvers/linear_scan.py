@@ -56,12 +56,12 @@ class LinearScan:
             if best is not None and bound >= best[0]:
                 break
             cost = judged(problem, plan)
-            if stop is not None and stop(np.inf if best is None else best[0]):
-                break
             if cost is not None and cost.feasible and (best is None or cost.value < best[0]):
                 best = (cost.value, plan)
             if cost is not None and cost.violations:
                 sentence = cost.violations[0].sentence
+            if stop is not None and stop(np.inf if best is None else best[0]):
+                break
         if best is None:
             raise infeasible(problem, "all cuts of one topological order", sentence)
         return Proposal(plan=best[1], bound=lower_bound(problem))

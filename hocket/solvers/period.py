@@ -18,11 +18,11 @@ def period_bound(layout: Layout) -> float:
     """Seconds of the busiest node or link that no plan can beat which sends its tensors as they are.
 
     Take any time h. Either some tensor of the plan holds a link for h or longer, and the period is at least h. Or none
-    does; then no unit is where what it reads cannot come, or where what it makes cannot go, in less than h; units are on
-    one node if the tensor between them takes h or longer between any two where they may be; and the period is at least
-    that of the best fluid division of these lumps over the nodes that each may be on. So the lesser of h and that fluid period is a
-    bound, for every h. As h grows the lumps fall apart and the fluid period falls: the best h is found by halving
-    among the times for which tensors hold links.
+    does; then no unit is where what it reads cannot come, or where what it makes cannot go, in less than h; units are
+    on one node if the tensor between them takes h or longer between any two where they may be; and the period is at
+    least that of the best fluid division of these lumps over the nodes that each may be on. So the lesser of h and that
+    fluid period is a bound, for every h. As h grows the lumps fall apart and the fluid period falls: the best h is
+    found by halving among the times for which tensors hold links.
     """
     hosts = list(layout.hosts)
     seconds, calls = layout.seconds[:, hosts], layout.call_s[hosts]

@@ -51,7 +51,8 @@ def solve(
         problem: tasks, cluster, objective and constraints.
         solver: a name of `all_solvers()`, or a solver.
         seed: of all that is random.
-        time_limit_s: how long an iterative solver may search; absent = its own rule, which does not depend on time.
+        time_limit_s: how long an iterative solver may search, though it goes on until it has a plan; absent = its own
+            rule, which does not depend on time.
         options: fields of the solver, if it is given by name.
 
     Returns:

@@ -9,7 +9,7 @@ import pytest
 from graphs import write_model, zoo_model
 from onnx import TensorProto, helper
 
-from hocket.errors import FormatError, HocketError
+from hocket.errors import FormatError, GraphError, HocketError
 from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.onnx import load_model
 from hocket.plan.build import whole
@@ -250,3 +250,14 @@ def test_operators_are_named_by_their_outputs_and_nodes_by_their_operators() -> 
     for row in model.graph.operators:
         assert row.name == row.outputs[0]
         assert model.nodes[row.name].name == row.name
+
+
+def test_a_size_of_minus_1_is_one_that_is_not_fixed(tmp_path: Path) -> None:
+    path = write_model(
+        tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], inputs={"x": (-1, 3)}, outputs=["y"]
+    )
+    with pytest.raises(GraphError, match="of input 'x' is not bound; give --shape x=N,3 with numbers"):
+        load_model(path)
+    assert load_model(path, shapes={"x": (2, 3)}).graph.tensor["y"].shape == (2, 3)
+    with pytest.raises(GraphError, match="a size is at least 1, and 'N' is -2"):
+        load_model(path, sizes={"N": -2})
