@@ -58,7 +58,8 @@ def energy_j(
             node.compute_w * computing
             + node.transmit_w * sends.get(name, 0.0)
             + node.receive_w * receives.get(name, 0.0)
-            + node.idle_w * max(elapsed_s - computing, 0.0)
+            # A request that never ends would make 0 x infinity of a node without idle power.
+            + (node.idle_w * max(elapsed_s - computing, 0.0) if node.idle_w else 0.0)
         )
     return joules
 

@@ -5,11 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from hocket.errors import GraphError
 from hocket.graph.graph import Graph
 from hocket.graph.model import Model
 from hocket.program import ABSENT
+
+_ENGINE_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+)
 
 
 class Runner:
@@ -34,13 +41,23 @@ class Runner:
         ]
         options.add_external_initializers(absent, self._values)
         data = proto.SerializeToString()
-        self._session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
+        except _ENGINE_ERRORS as error:
+            raise GraphError(f"ONNX Runtime refuses the model ({_short(error)}); check it with onnx.checker") from None
         self._outputs = [value.name for value in proto.graph.output]
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Output name -> value."""
-        results = self._session.run(self._outputs, dict(inputs))
+        try:
+            results = self._session.run(self._outputs, dict(inputs))
+        except _ENGINE_ERRORS as error:
+            raise GraphError(f"ONNX Runtime fails on these inputs ({_short(error)}); give inputs that fit") from None
         return dict(zip(self._outputs, results, strict=True))
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _is_absent(init: onnx.TensorProto) -> bool:

@@ -72,7 +72,7 @@ class Source(Value, frozen=True):
 
     path: str
     sha256: str
-    """Of the ONNX file without external data."""
+    """Of the ONNX file without external data, and the shapes that its inputs were bound to."""
     has_weights: bool = True
 
 

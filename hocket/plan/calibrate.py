@@ -4,8 +4,6 @@ Only then does comparing the outputs of a model without weights mean anything: w
 to 1e-15 or overflow within a few dozen layers.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import onnx
 
@@ -43,17 +41,15 @@ def calibrated(model: Model, *, seed: int = 0) -> Model:
 
 def _scaled(model: Model, node: onnx.NodeProto, result: np.ndarray, found: dict[str, np.ndarray]) -> np.ndarray | None:
     """Divide an operator's weights by the spread of its result, and the result itself."""
-    names = [node.input[i] for i in _SCALED.get(node.op_type, ()) if i < len(node.input)]
-    absent = [name for name in names if name in model.initializers and name not in found]
-    if not absent or model.values(absent[0]) is not None or len(absent) < len(_floating(model, names)):
+    names = [node.input[i] for i in _SCALED.get(node.op_type, ()) if i < len(node.input) and node.input[i]]
+    # Dividing the result is right only if all that adds up to it is divided, and only once.
+    if not names or any(name not in model.initializers or name in found for name in names):
+        return None
+    if model.values(names[0]) is not None:
         return None
     spread = float(result.std())
     if not np.isfinite(spread) or spread == 0:
         return None
-    for name in absent:
+    for name in names:
         found[name] = (model.weight(name) / spread).astype(model.weight(name).dtype)
     return (result / spread).astype(result.dtype)
-
-
-def _floating(model: Model, names: list[str]) -> Mapping[str, None]:
-    return dict.fromkeys(name for name in names if name in model.initializers)
