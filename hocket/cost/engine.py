@@ -13,7 +13,8 @@ from functools import partial
 from typing import NamedTuple
 
 from hocket.nouns import Value
-from hocket.program import INPUT, Program, Resource, Span, Transfer
+from hocket.program import INPUT, Program, Span, Transfer
+from hocket.program.sending import finish_s
 from hocket.program.trace import Kind
 
 _Delivery = tuple[str, str, str]
@@ -55,47 +56,6 @@ class _Work(NamedTuple):
     id: str
     kind: Kind
     seconds: float
-
-
-def send_s(resources: Sequence[Resource], start_s: float, nbytes: float) -> float:
-    """Seconds that a transfer holds its resources, from `start_s` on.
-
-    Traces are added up piece by piece; where the rate is 0 the transfer waits. Unlimited resources take no time.
-    """
-    fixed = min((r.bytes_per_s for r in resources if r.bytes_per_s is not None and not r.trace), default=None)
-    traced = [resource for resource in resources if resource.trace]
-    if nbytes and any(not any(rate for _, rate in resource.trace) for resource in traced):
-        return float("inf")  # a rate of 0, again and again, would be followed for ever
-    if not traced:
-        return nbytes / fixed if fixed else 0.0
-    now, left = start_s, float(nbytes)
-    while left > 0:
-        rates = [_step(resource, now) for resource in traced]
-        rate = min([rate for rate, _ in rates] + ([fixed] if fixed else []))
-        until = min(until for _, until in rates)
-        if rate * (until - now) >= left:
-            return now + left / rate - start_s
-        if until == float("inf"):
-            return float("inf")
-        left -= rate * (until - now)
-        now = until
-    return now - start_s
-
-
-def _step(resource: Resource, now: float) -> tuple[float, float]:
-    """The rate of a trace at a time, and until when it holds."""
-    cycle = resource.trace_s
-    base = (now // cycle) * cycle if cycle else 0.0
-    local, rate, until = now - base, 0.0, cycle if cycle else float("inf")
-    for at_s, value in resource.trace:
-        if at_s <= local:
-            rate = value
-        else:
-            until = at_s if until is None else min(until, at_s)
-            break
-    stop = base + until
-    # Rounding may put the end of a step at `now` itself; then the step is over.
-    return (rate, stop) if stop > now else (rate, now + 1e-9)
 
 
 class _Engine:
@@ -190,7 +150,7 @@ class _Engine:
         wire = self.wires[source, target]
         nbytes = self.jobs[request.job].durations.wire_bytes.get(transfer.id, float(transfer.nbytes))
         start = max([now, *(self.free_s[name] for name in wire.resources)])
-        stop = start + send_s([self.resources[name] for name in wire.resources], start, nbytes)
+        stop = finish_s([self.resources[name] for name in wire.resources], start, nbytes)
         self.free_s.update(dict.fromkeys(wire.resources, stop))
         arrival = stop + wire.latency_s
         span = Span(kind="transfer", id=transfer.id, request=0, node=source, target=target,

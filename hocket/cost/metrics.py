@@ -103,7 +103,10 @@ def reliability(cluster: Cluster, program: Program) -> float:
 
 
 def memory_bytes(graph: Graph, program: Program, *, whole_model: bool = False) -> dict[str, int]:
-    """Bytes on each node: the weights of its operators, each tensor once, and mailboxes for the window."""
+    """Bytes on each node: the weights of its operators, each tensor once, and mailboxes for the window.
+
+    What ONNX Runtime copies and what a segment needs while it computes is not in it.
+    """
     weights: dict[str, set[str]] = defaultdict(set)
     boxes: dict[str, int] = defaultdict(int)
     for segment in program.segments:

@@ -5,10 +5,8 @@ A sender reserves its wire there under a lock, first come first served, and so l
 bytes are sent at once and handed over at that moment. The monotonic clock is the same in all processes of a host.
 """
 
-import bisect
 import fcntl
 import hashlib
-import math
 import mmap
 import os
 import secrets
@@ -21,13 +19,13 @@ from pathlib import Path
 
 from hocket.errors import FormatError, NodeError
 from hocket.program import Resource, Wire
+from hocket.program.sending import finish_s
 
 _MAGIC = b"hktlink1"
 _HEAD = struct.Struct("<8s16sd")  # magic, id, origin
 _SLOT = struct.Struct("<16sd")  # digest of the resource's name, when it is free
 _SLOTS = 4096
 _HORIZON_S = 1e7  # a transfer that would take longer never arrives
-_MOST_STEPS = 100_000
 
 
 class Ledger:
@@ -94,7 +92,9 @@ class Ledger:
         with self._locked():
             places = [self._place(resource.name) for resource in resources]
             start_s = max([ready_s, *(_SLOT.unpack_from(self._map, place)[1] for place in places)])
-            stop_s = self.origin_s + finish_s(resources, start_s - self.origin_s, nbytes) if places else start_s
+            local_s = start_s - self.origin_s
+            end_s = finish_s(resources, local_s, nbytes) if places else local_s
+            stop_s = self.origin_s + min(end_s, local_s + _HORIZON_S)
             for place in places:
                 digest, _ = _SLOT.unpack_from(self._map, place)
                 _SLOT.pack_into(self._map, place, digest, stop_s)
@@ -124,44 +124,3 @@ class Ledger:
             else:
                 raise NodeError(f"emulated links have at most {_SLOTS} resources, {name!r} is one more; use fewer")
         return self._slots[name]
-
-
-def finish_s(resources: Sequence[Resource], start_s: float, nbytes: int) -> float:
-    """When a transfer that starts at `start_s` has sent its last byte, at the least rate of its resources.
-
-    >>> finish_s([Resource(name="a", bytes_per_s=100.0), Resource(name="b", bytes_per_s=50.0)], 1.0, 100)
-    3.0
-    """
-    now_s, remaining = start_s, float(nbytes)
-    if remaining and any(resource.trace and not any(rate for _, rate in resource.trace) for resource in resources):
-        return start_s + _HORIZON_S
-    for _ in range(_MOST_STEPS):
-        if remaining <= 0:
-            return now_s
-        rates = [_rate(resource, now_s) for resource in resources]
-        rate, until_s = (
-            min((rate for rate, _ in rates), default=math.inf),
-            min((until for _, until in rates), default=math.inf),
-        )
-        if rate == math.inf:
-            return now_s
-        if rate > 0 and now_s + remaining / rate <= until_s:
-            return now_s + remaining / rate
-        if until_s > start_s + _HORIZON_S:
-            break
-        remaining -= rate * (until_s - now_s)
-        now_s = until_s
-    return start_s + _HORIZON_S
-
-
-def _rate(resource: Resource, at_s: float) -> tuple[float, float]:
-    """Rate of a resource at a moment, and until when it stays so."""
-    if not resource.trace:
-        return resource.bytes_per_s or math.inf, math.inf
-    period_s = resource.trace_s
-    round_s = math.floor(at_s / period_s) * period_s if period_s else 0.0
-    within_s = at_s - round_s
-    index = max(bisect.bisect_right(resource.trace, within_s, key=lambda step: step[0]) - 1, 0)
-    next_s = resource.trace[index + 1][0] if index + 1 < len(resource.trace) else (period_s or math.inf)
-    until_s = round_s + (min(next_s, period_s) if period_s else next_s)
-    return resource.trace[index][1], max(until_s, math.nextafter(at_s, math.inf))

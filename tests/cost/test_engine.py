@@ -7,13 +7,13 @@ from graphs import graph_of, link, mesh, node, operator, problem_of, profile_of
 
 from hocket.cluster import Cluster, Direction, Link, Medium, Node, RateTrace
 from hocket.cost import Durations, Job, durations, evaluate, timeline
-from hocket.cost.engine import send_s
 from hocket.graph import Graph
 from hocket.plan import Crossing
 from hocket.plan.lower import lower
 from hocket.plan.placement import entry_for, plan_for
 from hocket.profile import CodecCost
 from hocket.program import Program, Resource, Span
+from hocket.program.sending import finish_s
 
 Rows = list[tuple[str, str, float, float]]
 
@@ -233,7 +233,7 @@ def resource(*steps: tuple[float, float], length_s: float | None = None) -> Reso
 def test_sending_over_rates_that_change(
     resources: list[Resource], start_s: float, nbytes: float, seconds: float
 ) -> None:
-    assert send_s(resources, start_s, nbytes) == pytest.approx(seconds)
+    assert finish_s(resources, start_s, nbytes) - start_s == pytest.approx(seconds)
 
 
 def traced(*steps: tuple[float, float]) -> Cluster:

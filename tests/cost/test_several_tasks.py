@@ -4,9 +4,9 @@ import pytest
 from problems import random_problem
 
 from hocket.cost import Objective, Problem, evaluate, simulate
-from hocket.cost.engine import send_s
 from hocket.errors import FormatError, GraphError
 from hocket.program import Resource
+from hocket.program.sending import finish_s
 from hocket.solvers import solve
 
 
@@ -54,4 +54,4 @@ def test_everything_at_home_has_the_weighted_value_1(metric: str, aggregate: str
 
 
 def test_a_rate_of_0_again_and_again_ends() -> None:
-    assert send_s([Resource(name="r", trace=((0.0, 0.0),), trace_s=1.0)], 0.0, 10) == float("inf")
+    assert finish_s([Resource(name="r", trace=((0.0, 0.0),), trace_s=1.0)], 0.0, 10) - 0.0 == float("inf")

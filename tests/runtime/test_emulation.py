@@ -6,7 +6,8 @@ import pytest
 
 from hocket.errors import FormatError, PlanError
 from hocket.program import Resource, Wire
-from hocket.runtime.emulation import Ledger, finish_s
+from hocket.program.sending import finish_s
+from hocket.runtime.emulation import Ledger
 from hocket.runtime.pacer import Pacer
 
 WIRE = Wire(source="a", target="b", latency_s=0.003, resources=("up",))
