@@ -101,6 +101,15 @@ class Node(Value, frozen=True):
         if self.memory_bytes is not None:
             check_whole(what, "memory_bytes", self.memory_bytes, 1, _MOST_MEMORY_BYTES)
 
+    def active_w(self, clock_hz: float | None = None) -> float:
+        """Watts while it computes, at a clock or, without one, at its greatest.
+
+        With `kappa` it is kappa f^3, because n cycles take kappa f^2 n joules and n / f seconds; else `compute_w`.
+        """
+        if self.kappa is None or self.frequency_hz is None:
+            return self.compute_w
+        return self.kappa * (clock_hz or self.frequency_hz[1]) ** 3
+
     def _check_frequency(self, what: str) -> None:
         if self.frequency_hz is None:
             if self.kappa is not None:

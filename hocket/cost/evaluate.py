@@ -11,6 +11,7 @@ from hocket.cost.problem import Problem, Task
 from hocket.cost.queueing import wait_s
 from hocket.errors import InfeasibleError, PlanError
 from hocket.plan import Entry, Plan
+from hocket.plan.clocks import clocks_hz, slower_by
 from hocket.plan.lower import lower
 from hocket.program import INPUT, Program, Span, Trace
 
@@ -45,27 +46,34 @@ def _check_tasks(problem: Problem, plan: Plan) -> None:
             )
 
 
-def durations(problem: Problem, task: Task, program: Program) -> Durations:
-    """Seconds of every segment and codec of a program, by the task's profile."""
-    slower = 1 + problem.margin
+def durations(problem: Problem, task: Task, program: Program, entry: Entry | None = None) -> Durations:
+    """Seconds of every segment and codec of a program, by the task's profile, at the clocks that its entry sets."""
+    slower = _slower(problem, entry)
     segments = {}
     for segment in program.segments:
-        entry = task.profile.at(segment.node)
-        segments[segment.id] = (sum(entry.seconds[name] for name in segment.operators) + entry.call_s) * slower
+        known = task.profile.at(segment.node)
+        seconds = sum(known.seconds[name] for name in segment.operators) + known.call_s
+        segments[segment.id] = seconds * slower[segment.node]
     encode, decode, nbytes = {}, {}, {}
     for transfer in program.transfers:
         ends = [task.profile.nodes.get(node) for node in (transfer.path[0], transfer.path[-1])]
-        first, last = (entry.codecs.get(transfer.codec) if entry else None for entry in ends)
+        first, last = (end.codecs.get(transfer.codec) if end else None for end in ends)
         ratio = nominal_ratio(transfer.codec)
         if first:
-            encode[transfer.id] = transfer.nbytes * first.encode_s_per_byte * slower
+            encode[transfer.id] = transfer.nbytes * first.encode_s_per_byte * slower[transfer.path[0]]
             ratio = first.ratio
         if transfer.source == INPUT:
             ratio = task.input_codecs.get(transfer.codec, ratio)  # known of this very input
         nbytes[transfer.id] = transfer.nbytes * ratio
         if last:
-            decode[transfer.id] = transfer.nbytes * last.decode_s_per_byte * slower
+            decode[transfer.id] = transfer.nbytes * last.decode_s_per_byte * slower[transfer.path[-1]]
     return Durations(segments=segments, encode=encode, decode=decode, wire_bytes=nbytes)
+
+
+def _slower(problem: Problem, entry: Entry | None) -> dict[str, float]:
+    """Node -> factor on everything that it computes: the margin and the clock."""
+    ratios = slower_by(problem.cluster, entry) if entry else {}
+    return {name: (1 + problem.margin) * ratios.get(name, 1.0) for name in problem.cluster.node}
 
 
 def nominal_ratio(codec: str) -> float:
@@ -104,18 +112,18 @@ def entry_of(plan: Plan, task: Task) -> Entry:
 
 def _one(problem: Problem, task: Task, entry: Entry, trace: bool) -> Cost:
     program = lower(task.graph, entry, problem.cluster, task.inputs, task.outputs)
-    spans = timeline([Job(program, durations(problem, task, program))])
+    spans = timeline([Job(program, durations(problem, task, program, entry))])
     requests = [span for span in spans if span.kind == "request"]
     latency = requests[0].stop_s if requests else float("inf")
     busy = busy_s(spans, program)
     sends, receives = sending_s(spans, program)
     computes = {node: busy[node] for node in busy if node in problem.cluster.node}
-    joules = energy_j(problem.cluster, computes, sends, receives, latency)
+    joules = energy_j(problem.cluster, computes, sends, receives, latency, clocks_hz(problem.cluster, entry))
     waits = _waits(problem, task, busy)
     return Cost(
         judge="predicted",
         latency_s=latency,
-        sequential_s=_sequential_s(task, program, spans, problem),
+        sequential_s=_sequential_s(task, program, spans, _slower(problem, entry)),
         period_s=max(busy.values(), default=0.0),
         energy_j=sum(joules.values()),
         price_usd=price_usd(problem.cluster, computes, sends, joules),
@@ -128,9 +136,9 @@ def _one(problem: Problem, task: Task, entry: Entry, trace: bool) -> Cost:
     )
 
 
-def _sequential_s(task: Task, program: Program, spans: list[Span], problem: Problem) -> float:
+def _sequential_s(task: Task, program: Program, spans: list[Span], slower: Mapping[str, float]) -> float:
     """The survey's sum: operators, codecs and crossings, but no cost per call, of which it knows nothing."""
-    calls = sum(task.profile.at(segment.node).call_s for segment in program.segments) * (1 + problem.margin)
+    calls = sum(task.profile.at(segment.node).call_s * slower[segment.node] for segment in program.segments)
     return sum(span.stop_s - span.start_s for span in spans if span.kind != "request") - calls
 
 

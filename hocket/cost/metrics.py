@@ -45,17 +45,18 @@ def energy_j(
     sends: Mapping[str, float],
     receives: Mapping[str, float],
     elapsed_s: float,
+    clocks_hz: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Joules of each node that takes part: computing, sending, receiving, and idling for the rest of the time.
 
-    E = compute_w t_c + transmit_w t_s + receive_w t_r + idle_w (elapsed - t_c); survey 2.3(2) without its slips.
+    E = active_w t_c + transmit_w t_s + receive_w t_r + idle_w (elapsed - t_c); survey 2.3(2) without its slips.
     """
     joules = {}
     for name in sorted({*computes, *sends, *receives}):
         node = cluster.node[name]
         computing = computes.get(name, 0.0)
         joules[name] = (
-            node.compute_w * computing
+            node.active_w((clocks_hz or {}).get(name)) * computing
             + node.transmit_w * sends.get(name, 0.0)
             + node.receive_w * receives.get(name, 0.0)
             # A request that never ends would make 0 x infinity of a node without idle power.

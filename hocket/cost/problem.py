@@ -108,8 +108,8 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
             sequential.append(sum(entry.seconds.values()) * (1 + self.margin))
             latency.append(sequential[-1] + entry.call_s * (1 + self.margin))
             busy[node.name] = busy.get(node.name, 0.0) + latency[-1]
-            energy += latency[-1] * node.compute_w
-            price += latency[-1] * (node.compute_price_per_s + node.compute_w * node.energy_price_per_j)
+            energy += latency[-1] * node.active_w()
+            price += latency[-1] * (node.compute_price_per_s + node.active_w() * node.energy_price_per_j)
         return {
             "latency": self.together(latency),
             "sequential": self.together(sequential),

@@ -41,7 +41,7 @@ def simulate(problem: Problem, plan: Plan, *, requests: int = 100, seed: int = 0
     for task in problem.tasks:
         program = lower(task.graph, entry_of(plan, task), problem.cluster, task.inputs, task.outputs)
         arrivals = _arrivals(task, requests, generator)
-        jobs.append(Job(program, durations(problem, task, program), arrivals))
+        jobs.append(Job(program, durations(problem, task, program, entry_of(plan, task)), arrivals))
     spans = timeline(jobs)
     ended = [span for span in spans if span.kind == "request"]
     if len(ended) < requests * len(problem.tasks):

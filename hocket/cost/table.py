@@ -36,7 +36,7 @@ class Table:
     @cached_property
     def compute_w(self) -> NDArray[np.float64]:
         """(D,) watts while computing."""
-        return np.array([self.problem.cluster.node[node].compute_w for node in self.nodes])
+        return np.array([self.problem.cluster.node[node].active_w() for node in self.nodes])
 
     def transfer_s(self, source: str, target: str, nbytes: float) -> float:
         """Seconds of a tensor from one node to another over the cheapest way; 0 on the same node."""

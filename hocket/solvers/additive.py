@@ -56,8 +56,8 @@ class Additive:
     def rates(self) -> Floats:
         """(N,) cost of a second of computing."""
         nodes = self.problem.cluster.nodes
-        watts = np.array([node.compute_w for node in nodes])
-        rent = np.array([node.compute_price_per_s + node.energy_price_per_j * node.compute_w for node in nodes])
+        watts = np.array([node.active_w() for node in nodes])
+        rent = np.array([node.compute_price_per_s + node.energy_price_per_j * node.active_w() for node in nodes])
         return np.asarray(self._s + self._j * watts + self._usd * rent, dtype=np.float64)
 
     @cached_property
