@@ -15,6 +15,7 @@ from hocket.errors import FormatError, GraphError
 from hocket.graph.flops import flops, macs
 from hocket.graph.fold import fold
 from hocket.graph.graph import Graph, Operator, Source, Tensor, nbytes
+from hocket.graph.infer import infer_shapes
 from hocket.graph.model import Model, reads
 from hocket.program import ABSENT
 
@@ -42,8 +43,13 @@ def load_model(
     model = _read(path)
     _check_operators(model, path)
     bound = _bind(model, shapes or {}, sizes or {})
-    _canonical(model)
-    return _assemble(model, path, bound)
+    reason = _canonical(model)
+    try:
+        return _assemble(model, path, bound)
+    except GraphError as error:
+        if not reason:
+            raise
+        raise GraphError(f"{error}; shape inference says: {reason[:300]}") from None
 
 
 def _read(path: Path) -> ir.Model:
@@ -134,8 +140,11 @@ def _size(name: str, shape: ir.Shape, dim: Any, bound: Mapping[str, int]) -> int
     raise GraphError(f"the size {symbol!r} of input {name!r} is not bound; give --shape {name}={text} with numbers")
 
 
-def _canonical(model: ir.Model) -> None:
-    """Inline functions, lift constants, and alternate inference and folding until nothing changes."""
+def _canonical(model: ir.Model) -> str:
+    """Inline functions, lift constants, and alternate inference and folding until nothing changes.
+
+    Returns why inference failed, or an empty string; a model that brings all its shapes does not need it.
+    """
     passes.InlinePass()(model)
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     passes.TopologicalSortPass()(model)
@@ -144,10 +153,11 @@ def _canonical(model: ir.Model) -> None:
             if value.shape is not None and not _fixed(value):
                 value.shape = None
     for _ in range(64):  # each round fixes at least one more shape or constant; real models take 2 to 6
-        passes.ShapeInferencePass()(model)
+        reason = infer_shapes(model)
         if not fold(model):
             break
     passes.RemoveUnusedNodesPass()(model)
+    return reason
 
 
 def _fixed(value: ir.Value) -> bool:

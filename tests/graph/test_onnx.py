@@ -149,7 +149,8 @@ def test_a_shape_that_depends_on_data(tmp_path: Path) -> None:
     )
     assert refusal(path) == (
         "every tensor needs a fixed shape, and 'y' of operator 'NonZero' has none; bind its symbolic sizes with"
-        " --shape, or place a model without data-dependent shapes"
+        " --shape, or place a model without data-dependent shapes; shape inference says: [ShapeInferenceError] Inference"
+        " error(s): (op_type:NonZero): [TypeInferenceError] Inferred elem type differs from existing elem type: (7) vs (1)"
     )
 
 
@@ -261,3 +262,23 @@ def test_a_size_of_minus_1_is_one_that_is_not_fixed(tmp_path: Path) -> None:
     assert load_model(path, shapes={"x": (2, 3)}).graph.tensor["y"].shape == (2, 3)
     with pytest.raises(GraphError, match="a size is at least 1, and 'N' is -2"):
         load_model(path, sizes={"N": -2})
+
+
+def test_shapes_that_contradict_each_other_are_refused_with_the_reason_and_without_a_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weight = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [4, 2], [0.0] * 8)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [weight],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]), path)
+    with pytest.raises(
+        GraphError, match=r"'y' of operator 'MatMul' has none; .*; shape inference says: .*Incompatible"
+    ):
+        load_model(path)
+    assert not caplog.records
