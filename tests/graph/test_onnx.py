@@ -150,8 +150,8 @@ def test_a_shape_that_depends_on_data(tmp_path: Path) -> None:
     assert refusal(path) == (
         "every tensor needs a fixed shape, and 'y' of operator 'NonZero' has none; bind its symbolic sizes with"
         " --shape, or place a model without data-dependent shapes; shape inference says: [ShapeInferenceError]"
-        " Inference error(s): (op_type:NonZero): [TypeInferenceError] Inferred elem type differs from existing elem type:"
-        " (7) vs (1)"
+        " Inference error(s): (op_type:NonZero): [TypeInferenceError] Inferred elem type differs from existing elem"
+        " type: (7) vs (1)"
     )
 
 
