@@ -7,7 +7,9 @@ from functools import cached_property
 import numpy as np
 import onnx
 
+from hocket.errors import GraphError
 from hocket.graph.graph import Graph
+from hocket.graph.weights import checked, random_weight
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,13 @@ class Model:
         Raises:
             GraphError: an unknown name, or another shape or type.
         """
-        from hocket.graph.weights import checked
-
-        changed = {**self.overrides, **{name: checked(self, name, value) for name, value in weights.items()}}
+        for name in weights:
+            if name not in self.initializers:
+                raise GraphError(
+                    f"a weight has the name of an initializer, and {name!r} is none of {self.graph.name!r}"
+                )
+        given = {name: checked(self.initializers[name], value) for name, value in weights.items()}
+        changed = {**self.overrides, **given}
         return replace(self, overrides=changed, graph=_weighty(self, changed))
 
     def weight(self, name: str) -> np.ndarray:
@@ -44,12 +50,7 @@ class Model:
         if name in self.overrides:
             return self.overrides[name]
         value = self.values(name)
-        return self._random(name) if value is None else value
-
-    def _random(self, name: str) -> np.ndarray:
-        from hocket.graph.weights import random_weight
-
-        return random_weight(self, name)
+        return random_weight(self.initializers[name], *self.uses.get(name, ("", 0))) if value is None else value
 
     @cached_property
     def uses(self) -> dict[str, tuple[str, int]]:

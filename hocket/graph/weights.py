@@ -5,15 +5,11 @@ outputs is empty. `hocket.plan.calibrate` goes one step further and measures.
 """
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
 from hocket.errors import GraphError
-
-if TYPE_CHECKING:
-    from hocket.graph.model import Model
 
 _CONTRACTING = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _NORMALISING = {"LayerNormalization", "GroupNormalization", "InstanceNormalization", "RMSNormalization"}
@@ -25,31 +21,33 @@ def dtype_of(proto: onnx.TensorProto) -> np.dtype[np.generic]:
     return dtype
 
 
-def checked(model: "Model", name: str, value: np.ndarray) -> np.ndarray:
-    """A weight given by the caller, if it fits.
+def checked(proto: onnx.TensorProto, value: np.ndarray) -> np.ndarray:
+    """A weight given by the caller, if it fits the initializer.
 
     Raises:
-        GraphError: an unknown name, or another shape or type than the model's.
+        GraphError: another shape or type than the model's.
     """
-    if name not in model.initializers:
-        raise GraphError(f"a weight has the name of an initializer, and {name!r} is none of {model.graph.name!r}")
-    proto = model.initializers[name]
     if tuple(proto.dims) != value.shape or dtype_of(proto) != value.dtype:
         raise GraphError(
-            f"weight {name!r} is {dtype_of(proto)} {tuple(proto.dims)}, got {value.dtype} {value.shape}; convert it"
+            f"weight {proto.name!r} is {dtype_of(proto)} {tuple(proto.dims)}, got {value.dtype} {value.shape};"
+            " convert it"
         )
     return value
 
 
-def random_weight(model: "Model", name: str) -> np.ndarray:
-    """Random data for an absent initializer: the same for the same name, shape and use."""
-    proto = model.initializers[name]
-    shape, dtype = tuple(proto.dims), dtype_of(proto)
+def random_weight(proto: onnx.TensorProto, kind: str, index: int) -> np.ndarray:
+    """Random data for an absent initializer: the same for the same name, shape and use.
+
+    Args:
+        proto: its name, type and dimensions.
+        kind: of the operator that reads it; empty if none does.
+        index: at which input.
+    """
+    name, shape, dtype = proto.name, tuple(proto.dims), dtype_of(proto)
     seed = hashlib.sha256(f"{name} {shape} {dtype}".encode()).digest()
     generator = np.random.default_rng(int.from_bytes(seed[:8], "little"))
     if not np.issubdtype(dtype, np.floating):
         return generator.integers(0, 2, shape).astype(dtype)
-    kind, index = model.uses.get(name, ("", 0))
     noise = generator.standard_normal(shape, dtype=np.float32)
     if kind in _NORMALISING and index == 1:
         return (1 + 0.1 * noise).astype(dtype)

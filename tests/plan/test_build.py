@@ -10,6 +10,7 @@ import pytest
 from graphs import mesh, node, random_places, write_model, zoo_model
 from onnx import helper
 
+from hocket.errors import GraphError
 from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
@@ -160,3 +161,17 @@ def test_a_model_over_two_gigabytes(tmp_path: Path) -> None:
     (found,) = run_segments(model, program_of(model, ["a", "b"]), inputs)
     assert not found[0].any()
     assert (found[1] == np.arange(1, width + 1)).all()
+
+
+def test_given_weights_that_do_not_fit_are_refused() -> None:
+    model = zoo_model("toy_chain")
+    with pytest.raises(GraphError) as refused:
+        model.with_weights({"nothing": np.zeros(1, np.float32)})
+    assert str(refused.value) == (
+        "a weight has the name of an initializer, and 'nothing' is none of 'toy_chain'; give one of those that its graph"
+        " lists"
+    )
+    name, proto = next(iter(model.initializers.items()))
+    with pytest.raises(GraphError) as refused:
+        model.with_weights({name: np.zeros((1, 2), np.int8)})
+    assert str(refused.value) == f"weight {name!r} is float32 {tuple(proto.dims)}, got int8 (1, 2); convert it"
