@@ -39,7 +39,8 @@ class Model:
         for name in weights:
             if name not in self.initializers:
                 raise GraphError(
-                    f"a weight has the name of an initializer, and {name!r} is none of {self.graph.name!r}"
+                    f"a weight has the name of an initializer, and {name!r} is none of {self.graph.name!r};"
+                    " give one that its graph lists"
                 )
         given = {name: checked(self.initializers[name], value) for name, value in weights.items()}
         changed = {**self.overrides, **given}
