@@ -54,7 +54,7 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
         except msgspec.ValidationError as error:
             if isinstance(error.__cause__, HocketError):  # a noun that refused itself has said it all
                 raise FormatError(f"{name}: {_shortened(str(error.__cause__))}") from None
-            raise FormatError(f"{name} is not a valid {expected}: {_sentence(error)}; correct that field") from None
+            raise FormatError(f"{name} is not a valid {expected}: {complaint(error)}; correct that field") from None
         except (OverflowError, RecursionError, ValueError) as error:
             raise FormatError(f"{name} is not a valid {expected}: {error}; correct that field") from None
 
@@ -68,7 +68,8 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
         return cls.from_json(read_bytes(path), name=str(path))
 
 
-def _sentence(error: Exception) -> str:
+def complaint(error: Exception) -> str:
+    """What msgspec says of a wrong value, as part of a sentence of one line."""
     return _shortened(str(error).replace("`", "'").replace(" - at", " at"))
 
 

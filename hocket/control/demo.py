@@ -91,7 +91,8 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
     ]
     chosen, staying = (solve(problem) for problem in problems)
     rows, reports = [], {}
-    plans = {**_obvious(chosen), chosen.solver: chosen}
+    obvious = _obvious(chosen)
+    plans = {**obvious, chosen.solver: chosen}
     for number, (name, solution) in enumerate(plans.items()):
         progress("running plans", number, len(plans))
         reports[name] = run(solution, model=model, inputs=inputs, requests=requests)
@@ -104,16 +105,16 @@ def demo(*, requests: int = 5, progress: Progress = silent) -> dict[str, Any]:
         "picture": "cat",
         "candidates": rows,
         "chosen": chosen.solver,
-        "stages": [{"node": stage["node"], "operators": len(stage["operators"])} for stage in chosen.stages()],
+        "stages": _stages(chosen),
         "crossings": chosen.crossings(),
         "bound_s": chosen.bound,
         "prediction_error": report.figures.prediction_error,
         "max_abs_error": report.figures.max_abs_error,
         "stream": {
-            "stages": [{"node": stage["node"], "operators": len(stage["operators"])} for stage in streaming.stages()],
+            "stages": _stages(streaming),
             "predicted_per_s": 1 / stream.predicted_period_s,
             "measured_per_s": stream.throughput_per_s,
-            "best_single_per_s": max(reports[name].figures.throughput_per_s for name in reports if name != "auto"),
+            "best_single_per_s": max(reports[name].figures.throughput_per_s for name in obvious),
         },
         "weak_links": {
             "candidates": staying.candidates,
@@ -132,6 +133,11 @@ def _obvious(solution: Solution) -> dict[str, Solution]:
     nodes = [node.name for node in solution.problem.cluster.nodes]
     found = {"local": solve(solution.problem, "local")}
     return found | {f"remote:{node}": solve(solution.problem, "remote", node=node) for node in nodes if node != SOURCE}
+
+
+def _stages(solution: Solution) -> list[dict[str, Any]]:
+    """What runs where, with the number of operators instead of their names."""
+    return [{"node": stage["node"], "operators": len(stage["operators"])} for stage in solution.stages()]
 
 
 def _row(name: str, report: Report, names: tuple[str, ...]) -> dict[str, Any]:

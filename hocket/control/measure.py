@@ -11,7 +11,7 @@ import numpy as np
 
 from hocket.cluster import Cluster, Node
 from hocket.control.progress import Progress, silent
-from hocket.control.sessions import open_program, paced
+from hocket.control.sessions import Reach, open_program, paced
 from hocket.graph import topology
 from hocket.graph.execute import random_inputs
 from hocket.graph.model import Model
@@ -38,15 +38,6 @@ class NodeTimes:
     call_s: float
     threads: int
     host: str
-
-
-@dataclass(frozen=True)
-class _Reach:
-    """How nodes are reached; the arguments are those of `open_program`."""
-
-    timeout_s: float
-    keys: Path | None
-    plaintext: bool
 
 
 def measure(
@@ -89,7 +80,7 @@ def measure(
     progress("measuring kernels", 0, 1)
     kernels = _kernel_s(model, feeds, repeats)
     progress("measuring kernels", 1, 1)
-    reach = _Reach(timeout_s=timeout_s, keys=keys, plaintext=plaintext)
+    reach: Reach = {"timeout_s": timeout_s, "keys": keys, "plaintext": plaintext}
     times = {}
     for number, node in enumerate(cluster.nodes):
         progress("measuring nodes", number, len(cluster.nodes))
@@ -137,7 +128,7 @@ def _node_times(
     node: Node,
     feeds: Mapping[str, np.ndarray],
     repeats: int,
-    reach: "_Reach",
+    reach: Reach,
     kernels: Mapping[str, float],
 ) -> NodeTimes:
     whole = _computing_s(_alone(model, cluster, node, ()), model, feeds, repeats, reach)
@@ -166,11 +157,9 @@ def _borders(model: Model, pieces: int) -> list[int]:
     return starts[step - 1 :: step][: pieces - 1]
 
 
-def _computing_s(
-    program: Program, model: Model, feeds: Mapping[str, np.ndarray], repeats: int, reach: "_Reach"
-) -> float:
+def _computing_s(program: Program, model: Model, feeds: Mapping[str, np.ndarray], repeats: int, reach: Reach) -> float:
     """Median seconds that a request keeps the node's lane busy."""
-    with open_program(program, model, **vars(reach)) as session:
+    with open_program(program, model, **reach) as session:
         for _ in range(repeats + 2):
             session.run(feeds)
             time.sleep(PAUSE_S)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from hocket.cluster import Cluster, Node
 from hocket.control.progress import Progress, silent
@@ -18,28 +19,24 @@ from hocket.runtime.session import Session
 from hocket.runtime.zmq_transport import is_loopback
 
 
-def open_session(
-    problem: Problem,
-    plan: Plan,
-    model: Model,
-    *,
-    keys: Path | None = None,
-    plaintext: bool = False,
-    timeout_s: float = 30.0,
-    progress: Progress = silent,
-    cpus: Mapping[str, int] | None = None,
-) -> Session:
+class Reach(TypedDict, total=False):
+    """How nodes are reached and told of: what `open_program` takes by name."""
+
+    keys: Path | None
+    plaintext: bool
+    timeout_s: float
+    progress: Progress
+    cpus: Mapping[str, int] | None
+
+
+def open_session(problem: Problem, plan: Plan, model: Model, **reach: Unpack[Reach]) -> Session:
     """Deploy the only task of a problem.
 
     Args:
         problem: task and cluster.
         plan: where its operators run.
         model: the weights.
-        keys: secret key file, for nodes on other machines.
-        plaintext: allow unencrypted links to other machines.
-        timeout_s: most seconds that a node may be silent.
-        progress: told what is going on.
-        cpus: node -> processor that a node started here keeps to.
+        reach: as for `open_program`.
 
     Raises:
         PlanError: the plan does not fit the problem.
@@ -47,9 +44,7 @@ def open_session(
     """
     task = problem.task
     program = lower(task.graph, entry_of(plan, task), paced(problem.cluster), task.inputs, task.outputs)
-    return open_program(
-        program, model, keys=keys, plaintext=plaintext, timeout_s=timeout_s, progress=progress, cpus=cpus
-    )
+    return open_program(program, model, **reach)
 
 
 def paced(cluster: Cluster) -> Cluster:
@@ -85,7 +80,20 @@ def open_program(
     progress: Progress = silent,
     cpus: Mapping[str, int] | None = None,
 ) -> Session:
-    """Deploy a program; the arguments are those of `open_session`."""
+    """Deploy a program.
+
+    Args:
+        program: what runs where.
+        model: the weights.
+        keys: secret key file, for nodes on other machines.
+        plaintext: allow unencrypted links to other machines.
+        timeout_s: most seconds that a node may be silent.
+        progress: told what is going on.
+        cpus: node -> processor that a node started here keeps to.
+
+    Raises:
+        NodeError: a node cannot be started or reached, or refuses.
+    """
     progress("building models", 0, 1)
     artifacts = build(model, program)
     progress("building models", 1, 1)

@@ -3,16 +3,16 @@
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from hocket.cluster import Cluster
+from hocket.cluster import Cluster, load_cluster
 from hocket.cost.problem import NonNegative, Objective, Probability, Problem, Task
 from hocket.cost.queueing import Queue
 from hocket.errors import FormatError
 from hocket.graph import Graph
-from hocket.nouns import read_bytes
+from hocket.nouns import complaint, read_bytes
 from hocket.profile import Profile, formula_profile
 from hocket.units import parse
 
@@ -81,22 +81,18 @@ def read_problem(path: str | Path, load_graph: Callable[[Path, Mapping[str, tupl
     try:
         rest = msgspec.convert({key: data[key] for key in _REST if key in data}, _Rest)
     except msgspec.ValidationError as error:
-        raise FormatError(f"{path}: {_sentence(error)}; correct that key") from None
+        raise FormatError(f"{path}: {complaint(error)}; correct that key") from None
     return Problem(tasks=made, cluster=cluster, **{name: getattr(rest, name) for name in _REST})
 
 
 class _Rest(msgspec.Struct):
     objective: Objective = Objective()
-    margin: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    margin: NonNegative = 0.0
     queue: Queue = "none"
     whole_model: bool = False
 
 
 _REST = _Rest.__struct_fields__
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).replace("`", "'").replace(" - at", " at")
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -116,8 +112,6 @@ def _known(data: Mapping[str, Any], keys: set[str], where: str) -> None:
 
 
 def _cluster(path: Path, data: Mapping[str, Any]) -> Cluster:
-    from hocket.cluster import load_cluster
-
     name = data.get("cluster")
     if not isinstance(name, str):
         raise FormatError(f"{path}: the key 'cluster' is the path of a cluster file, got {name!r}; give one")
@@ -157,7 +151,7 @@ def _task(
     try:
         return Task(graph=graph, profile=profile, **msgspec.to_builtins(msgspec.convert(values, _TaskFields)))
     except msgspec.ValidationError as error:
-        raise FormatError(f"{where}: {_sentence(error)}; correct that key") from None
+        raise FormatError(f"{where}: {complaint(error)}; correct that key") from None
 
 
 class _TaskFields(msgspec.Struct, omit_defaults=True):

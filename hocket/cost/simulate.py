@@ -39,9 +39,9 @@ def simulate(problem: Problem, plan: Plan, *, requests: int = 100, seed: int = 0
     generator = np.random.default_rng(seed)
     jobs = []
     for task in problem.tasks:
-        program = lower(task.graph, entry_of(plan, task), problem.cluster, task.inputs, task.outputs)
-        arrivals = _arrivals(task, requests, generator)
-        jobs.append(Job(program, durations(problem, task, program, entry_of(plan, task)), arrivals))
+        entry = entry_of(plan, task)
+        program = lower(task.graph, entry, problem.cluster, task.inputs, task.outputs)
+        jobs.append(Job(program, durations(problem, task, program, entry), _arrivals(task, requests, generator)))
     spans = timeline(jobs)
     ended = [span for span in spans if span.kind == "request"]
     if len(ended) < requests * len(problem.tasks):

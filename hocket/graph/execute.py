@@ -35,7 +35,7 @@ class Runner:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         absent = [init.name for init in proto.graph.initializer if _is_absent(init)]
-        # ONNX Runtime does not copy these: they must live as long as the session.
+        # ONNX Runtime may read these at any time, so they live as long as the session.
         self._values = [
             onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(model.weight(name))) for name in absent
         ]

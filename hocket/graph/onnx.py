@@ -17,6 +17,7 @@ from hocket.graph.fold import fold
 from hocket.graph.graph import Graph, Operator, Source, Tensor, nbytes
 from hocket.graph.infer import infer_shapes
 from hocket.graph.model import Model, reads
+from hocket.graph.weights import dtype_of
 from hocket.program import ABSENT
 
 OPSETS = range(9, 25)
@@ -278,7 +279,7 @@ def _scope(node: ir.Node) -> str:
 
 
 def _dtype(proto: onnx.TensorProto) -> str:
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)).name if proto.data_type != 8 else "string"
+    return "string" if proto.data_type == onnx.TensorProto.STRING else dtype_of(proto).name
 
 
 def _weight_proto(name: str, value: ir.Value) -> onnx.TensorProto:

@@ -8,6 +8,7 @@ import onnx
 
 from hocket.graph import Graph
 from hocket.graph.model import Model
+from hocket.graph.weights import dtype_of
 from hocket.program import ABSENT, Artifact, Program, Segment
 from hocket.program.artifact import tensor_hash
 
@@ -94,7 +95,7 @@ def _info(graph: Graph, name: str) -> onnx.ValueInfoProto:
 
 def _initializer(model: Model, name: str) -> onnx.TensorProto:
     declared = model.initializers[name]
-    itemsize = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(declared.data_type)).itemsize
+    itemsize = dtype_of(declared).itemsize
     if (
         np.prod(declared.dims, dtype=np.int64) * itemsize <= INLINE_BYTES
         or declared.data_type == onnx.TensorProto.STRING

@@ -25,9 +25,26 @@ class Contract(Value, frozen=True):
         return partial_suffix(self.axis, self.interval)
 
 
-def part_of(contract: Contract | None, axis: str, size: int) -> Interval:
-    """The interval of a contracted axis that a part covers."""
-    return contract.interval if contract is not None and contract.axis == axis else (0, size)
+class Visit:
+    """What both passes of a rule know: the operator, which output is wanted, and the part of a contracted axis."""
+
+    def __init__(self, op: OperatorView, output: int, contract: Contract | None) -> None:
+        self.op, self.output, self._contract = op, output, contract
+
+    @property
+    def owner(self) -> bool:
+        """Whether this part adds the bias."""
+        return self._contract is None or self._contract.owner
+
+    @property
+    def partial(self) -> bool:
+        """Whether the result is a partial one."""
+        return self._contract is not None
+
+    def span(self, axis: str, size: int) -> Interval:
+        """The interval of a contracted axis that is covered."""
+        contract = self._contract
+        return contract.interval if contract is not None and contract.axis == axis else (0, size)
 
 
 def contractions(op: OperatorView) -> tuple[Contraction, ...]:

@@ -8,8 +8,8 @@ import numpy as np
 from hocket.errors import GraphError
 from hocket.graph.graph import nbytes
 from hocket.graph.regions.block import Block
-from hocket.graph.regions.box import Box, Interval, extent, is_empty, merge, volume
-from hocket.graph.regions.contract import Contract, check_contract, part_of
+from hocket.graph.regions.box import Box, extent, is_empty, merge, volume
+from hocket.graph.regions.contract import Contract, Visit, check_contract
 from hocket.graph.regions.rule import OperatorView, UnsupportedError
 from hocket.graph.regions.steps import computed_whole
 from hocket.graph.regions.table import RULES
@@ -71,24 +71,13 @@ class Demand(Value, frozen=True):
         return sum(work.instances for work in self.work.values())
 
 
-class Counter:
+class Counter(Visit):
     """The context of the first pass: asking records, emitting counts."""
 
     def __init__(self, op: OperatorView, output: int, contract: Contract | None) -> None:
-        self.op, self.output, self._contract = op, output, contract
+        super().__init__(op, output, contract)
         self.asked: list[tuple[str, Box]] = []
         self.macs = self.flops = 0
-
-    @property
-    def owner(self) -> bool:
-        return self._contract is None or self._contract.owner
-
-    @property
-    def partial(self) -> bool:
-        return self._contract is not None
-
-    def span(self, axis: str, size: int) -> Interval:
-        return part_of(self._contract, axis, size)
 
     def get(self, index: int, box: Box) -> str:
         if not self.op.has(index):

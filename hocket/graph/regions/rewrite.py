@@ -8,8 +8,8 @@ import onnx
 
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block, value_info
-from hocket.graph.regions.box import Box, Interval, contains, extent, region_name, with_axis
-from hocket.graph.regions.contract import Contract, contraction_of, part_of
+from hocket.graph.regions.box import Box, contains, extent, region_name, with_axis
+from hocket.graph.regions.contract import Contract, Visit, contraction_of
 from hocket.graph.regions.demand import Demand, demand, run_counted
 from hocket.graph.regions.rule import OperatorView, UnsupportedError
 from hocket.graph.regions.steps import computed_whole, cut
@@ -191,22 +191,12 @@ def packed_shape(block: Block, contract: Contract, box: Box) -> tuple[int, ...]:
     return (*shape[:-1], shape[-1] + packed) if packed else shape
 
 
-class _Emitter:
+class _Emitter(Visit):
     """The context of the second pass: asking gives tensors, emitting writes operators."""
 
     def __init__(self, writer: _Writer, op: OperatorView, output: int, contract: Contract | None) -> None:
-        self.writer, self.op, self.output, self._contract = writer, op, output, contract
-
-    @property
-    def owner(self) -> bool:
-        return self._contract is None or self._contract.owner
-
-    @property
-    def partial(self) -> bool:
-        return self._contract is not None
-
-    def span(self, axis: str, size: int) -> Interval:
-        return part_of(self._contract, axis, size)
+        super().__init__(op, output, contract)
+        self.writer = writer
 
     def get(self, index: int, box: Box) -> str:
         if not self.op.has(index):
