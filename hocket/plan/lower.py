@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hocket.cluster import Cluster
 from hocket.errors import PlanError
 from hocket.graph import Graph
-from hocket.plan.clocks import slower_by
+from hocket.plan.equipment import equipment
 from hocket.plan.placement import placement
 from hocket.plan.plan import Copies, Entry, Split
 from hocket.program import INPUT, Binding, Port, Program, Segment, TensorInfo, Transfer
@@ -53,9 +53,7 @@ def lower(
         Binding(tensor=name, node=node, source=_delivered(name, node, flow, home, transfers))
         for name, node in outputs.items()
     )
-    sites, wires, resources = cluster.to_program()
-    slower = slower_by(cluster, entry)
-    sites = tuple(site.replace(slowdown=site.slowdown * slower.get(site.name, 1.0)) for site in sites)
+    sites, wires, resources = equipment(cluster, entry)
     return Program(
         name=entry.task,
         sites=sites,

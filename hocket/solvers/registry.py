@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 
 from hocket.cost import Cost, Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
+from hocket.solvers import chains, cuts, exact, games, reductions, robust, rules, search, sharing, tensor, tiles
 from hocket.solvers.auto import Auto
 from hocket.solvers.chain_dp import ChainDp
 from hocket.solvers.descent import Descent
@@ -22,8 +23,10 @@ from hocket.solvers.solution import Option, Solution
 from hocket.solvers.solver import Proposal, Solver
 from hocket.solvers.stop import MaxRuntime
 
+_GENERAL: tuple[type[Solver], ...] = (Auto, Local, Remote, LinearScan, MinCut, ChainDp, Exhaustive, Descent)
+_FAMILIES = (cuts, chains, sharing, games, search, robust, tiles, tensor, reductions, exact, rules)
 SOLVERS: Mapping[str, type[Solver]] = {
-    solver.name: solver for solver in (Auto, Local, Remote, LinearScan, MinCut, ChainDp, Exhaustive, Descent)
+    solver.name: solver for solver in (*_GENERAL, *(one for family in _FAMILIES for one in family.SOLVERS))
 }
 """The solvers that come with hocket."""
 GROUP = "hocket.solvers"
