@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from hocket.cluster import Cluster
-from hocket.graph import Graph
-from hocket.program import Program, Span
+from hocket.cost.work import weight_bytes
+from hocket.graph import Graph, nbytes
+from hocket.graph.regions.box import extent
+from hocket.program import Port, Program, Segment, Span, TensorInfo
 
 
 def busy_s(spans: Iterable[Span], program: Program) -> dict[str, float]:
@@ -108,13 +110,18 @@ def memory_bytes(graph: Graph, program: Program, *, whole_model: bool = False) -
 
     What ONNX Runtime copies and what a segment needs while it computes is not in it.
     """
-    weights: dict[str, set[str]] = defaultdict(set)
     boxes: dict[str, int] = defaultdict(int)
+    hosted: dict[str, list[Segment]] = defaultdict(list)
+    infos = {tensor.name: tensor for tensor in program.tensors}
     for segment in program.segments:
-        for name in segment.operators:
-            weights[segment.node].update(graph.operator[name].weights)
-        boxes[segment.node] += sum(graph.tensor[port.tensor].nbytes for port in segment.inputs)
-    held = {node: sum(graph.weights[name] for name in names) for node, names in weights.items()}
-    if whole_model:
-        held = dict.fromkeys(held, graph.weight_bytes)
+        hosted[segment.node].append(segment)
+        boxes[segment.node] += sum(_port_bytes(port, infos) for port in segment.inputs)
+    held = {
+        node: graph.weight_bytes if whole_model else weight_bytes(graph, segments) for node, segments in hosted.items()
+    }
     return {node: held[node] + boxes[node] * program.window for node in sorted(held)}
+
+
+def _port_bytes(port: Port, infos: Mapping[str, TensorInfo]) -> int:
+    info = infos[port.tensor]
+    return nbytes(info.dtype, info.shape if port.region is None else extent(port.region))

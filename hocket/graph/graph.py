@@ -1,8 +1,8 @@
 """The model as planners see it: operators in topological order, tensors with one producer and many readers."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ MOST_BYTES = 1 << 60
 Length = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=MOST_BYTES)]
 Count = Annotated[float, msgspec.Meta(ge=0)]
+Kept = TypeVar("Kept")
 
 
 class Tensor(Value, frozen=True):
@@ -93,6 +94,9 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
     source: Source | None = None
     bindings: dict[str, int] = {}
     """The number given to each symbolic dimension."""
+    body: bytes = b""
+    """The same model as ONNX without its weights, from which the slicing rules work; empty for a graph made by hand,
+    whose operators are not divided."""
 
     def __post_init__(self) -> None:
         self._check_tensors()
@@ -134,6 +138,14 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
         for position, name in enumerate(operator.outputs):
             if name in known or name in operator.outputs[:position]:
                 raise GraphError(f"a tensor has one producer, and {name!r} has two; rename one of them")
+
+    def kept(self, make: "Callable[[Graph], Kept]") -> "Kept":
+        """What a function derives from this graph, derived once and kept as long as the graph lives."""
+        key = f"kept {make.__module__}.{make.__qualname__}"
+        if key not in self.__dict__:
+            self.__dict__[key] = make(self)
+        value: Kept = self.__dict__[key]
+        return value
 
     @cached_property
     def tensor(self) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx_ir.passes import common as passes
 
 from hocket.errors import FormatError, GraphError
+from hocket.graph.body import write_body
 from hocket.graph.flops import flops, macs
 from hocket.graph.fold import fold
 from hocket.graph.graph import Graph, Operator, Source, Tensor, nbytes
@@ -212,6 +213,14 @@ def _assemble(model: ir.Model, path: Path, bound: dict[str, int]) -> Model:
         if name not in tensors:
             raise GraphError(f"the output {name!r} does not depend on any input; remove it before the export")
     used = {name for operator in operators for name in operator.weights}
+
+    def values(name: str) -> np.ndarray | None:
+        tensor = initializers[name].const_value
+        return None if tensor is None or _is_absent(initializers[name]) else np.asarray(tensor.numpy())
+
+    kept = {name: protos[name] for name in used}
+    opsets = dict(model.opset_imports)
+    ir_version = min(model.ir_version, 10) if opsets.get("", 0) <= 21 else model.ir_version
     graph = Graph(
         name=path.stem,
         inputs=inputs,
@@ -225,20 +234,16 @@ def _assemble(model: ir.Model, path: Path, bound: dict[str, int]) -> Model:
             has_weights=not any(_is_absent(initializers[name]) for name in used),
         ),
         bindings={key: value for key, value in sorted(bound.items()) if key},
+        body=write_body([*constants.values(), *nodes.values()], dict(sorted(kept.items())), values, opsets, ir_version),
     )
-
-    def values(name: str) -> np.ndarray | None:
-        tensor = initializers[name].const_value
-        return None if tensor is None or _is_absent(initializers[name]) else np.asarray(tensor.numpy())
-
     return Model(
         graph=graph,
         nodes=nodes,
         constants=constants,
-        initializers={name: protos[name] for name in used},
+        initializers=kept,
         values=values,
-        opsets=dict(model.opset_imports),
-        ir_version=min(model.ir_version, 10) if model.opset_imports.get("", 0) <= 21 else model.ir_version,
+        opsets=opsets,
+        ir_version=ir_version,
     )
 
 

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import numpy as np
 import onnx
 
 from hocket.graph import Graph
 from hocket.graph.model import Model
+from hocket.graph.regions import Block, block_of
 from hocket.graph.weights import dtype_of
-from hocket.program import ABSENT, Artifact, Program, Segment
+from hocket.plan.compose import Composed, Weights
+from hocket.program import ABSENT, Artifact, Program, Region, Segment
 from hocket.program.artifact import tensor_hash
 
 INLINE_BYTES = 1024
@@ -21,25 +24,56 @@ class Artifacts:
 
     def __init__(self, model: Model, program: Program) -> None:
         self._model = model
-        self._names: dict[str, str] = {}
-        self._hashes: dict[str, str] = {}
+        self._tensors = {tensor.name: tensor for tensor in program.tensors}
+        self._origins: dict[str, tuple[str, Region | None]] = {}
+        self._hashes: dict[tuple[str, Region | None], str] = {}
         self.artifacts: tuple[Artifact, ...] = tuple(self._artifact(segment) for segment in program.segments)
 
     def weight(self, sha256: str) -> np.ndarray:
-        """The weight with this hash."""
-        return self._model.weight(self._names[sha256])
+        """The weight, or the part of one, with this hash."""
+        return self._data(*self._origins[sha256])
+
+    @cached_property
+    def _block(self) -> Block:
+        return block_of(self._model)
 
     def _artifact(self, segment: Segment) -> Artifact:
-        proto = subgraph(self._model, segment.operators, [p.tensor for p in segment.inputs], segment.outputs)
-        absent = {init.name: self._hash(init.name) for init in proto.graph.initializer if init.external_data}
+        if segment.parts:
+            composed = Composed(self._model, self._block, self._plain, self._tensors)
+            proto = composed.write(segment)
+            origins = composed.weights
+            self._inline(proto, origins)
+        else:
+            proto = subgraph(self._model, segment.operators, [p.tensor for p in segment.inputs], segment.outputs)
+            origins = {init.name: (init.name, None) for init in proto.graph.initializer}
+        absent = {init.name: self._hash(*origins[init.name]) for init in proto.graph.initializer if init.external_data}
         data = proto.SerializeToString()
         return Artifact(segment=segment.id, sha256=hashlib.sha256(data).hexdigest(), model=data, weights=absent)
 
-    def _hash(self, name: str) -> str:
-        if name not in self._hashes:
-            self._hashes[name] = tensor_hash(self._model.weight(name))
-            self._names[self._hashes[name]] = name
-        return self._hashes[name]
+    def _plain(self, operators: tuple[str, ...]) -> onnx.GraphProto:
+        return subgraph(self._model, operators, (), ()).graph
+
+    def _inline(self, proto: onnx.ModelProto, origins: Weights) -> None:
+        """Small parts of weights travel inside, like small weights."""
+        for init in proto.graph.initializer:
+            if init.external_data:
+                value = self._data(*origins[init.name])
+                if value.nbytes <= INLINE_BYTES:
+                    init.CopyFrom(
+                        onnx.numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), init.name)
+                    )
+
+    def _data(self, name: str, region: Region | None) -> np.ndarray:
+        value = self._model.weight(name)
+        return value if region is None else value[tuple(slice(lo, hi) for lo, hi in region)]
+
+    def _hash(self, name: str, region: Region | None) -> str:
+        if region == tuple((0, length) for length in self._model.initializers[name].dims):
+            region = None
+        if (name, region) not in self._hashes:
+            sha256 = self._hashes[name, region] = tensor_hash(self._data(name, region))
+            self._origins[sha256] = (name, region)
+        return self._hashes[name, region]
 
 
 def build(model: Model, program: Program) -> Artifacts:

@@ -15,21 +15,35 @@ def placement(graph: Graph, entry: Entry) -> list[Place]:
     Raises:
         PlanError: a run that names nothing, an operator placed twice, or one not placed (C1).
     """
-    places: list[Place | None] = [None] * len(graph.operators)
+    places: dict[int, Place] = {}
+    for run, covered in runs_of(graph, entry):
+        places |= dict.fromkeys(covered, run.on)
+    return [places[position] for position in range(len(places))]
+
+
+def runs_of(graph: Graph, entry: Entry) -> list[tuple[Run, Sequence[int]]]:
+    """The runs of an entry with the operators that each of them names, rising.
+
+    Raises:
+        PlanError: as `placement`.
+    """
+    found = []
+    taken = [False] * len(graph.operators)
     for run in entry.where:
-        for position in positions(graph, run.operators):
-            if places[position] is not None:
+        covered = positions(graph, run.operators)
+        for position in covered:
+            if taken[position]:
                 name = graph.operators[position].name
                 raise PlanError(f"C1: an operator runs once, and {name!r} is in two runs; take it out of one")
-            places[position] = run.on
-    done = [place for place in places if place is not None]
-    if len(done) < len(places):
-        missing = [operator.name for operator, place in zip(graph.operators, places, strict=True) if place is None]
+            taken[position] = True
+        found.append((run, covered))
+    if not all(taken):
+        missing = [operator.name for operator, done in zip(graph.operators, taken, strict=True) if not done]
         raise PlanError(
-            f"C1: every operator runs somewhere, and {len(missing)} of {len(places)} do not"
+            f"C1: every operator runs somewhere, and {len(missing)} of {len(taken)} do not"
             f" ({missing[0]!r} is the first); add them to a run"
         )
-    return done
+    return found
 
 
 def positions(graph: Graph, text: str) -> Sequence[int]:

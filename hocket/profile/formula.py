@@ -17,7 +17,7 @@ def formula_profile(graph: Graph, cluster: Cluster, *, efficiency: Mapping[int, 
     Args:
         graph: operation counts.
         cluster: speed of one core, cores, memory bandwidth.
-        efficiency: cores -> speed-up over one core (the compensation function of IAO); absent = linear.
+        efficiency: cores -> speed-up over one core (the compensation function of IAO); absent = the gains of the node.
     """
     entries = tuple(_entry(graph, node, efficiency) for node in cluster.nodes)
     sha256 = graph.source.sha256 if graph.source else ""
@@ -37,7 +37,7 @@ def speed_up(cores: int, efficiency: Mapping[int, float] | None = None) -> float
 
 
 def _entry(graph: Graph, node: Node, efficiency: Mapping[int, float] | None) -> NodeProfile:
-    flops_per_s = node.flops_per_s * speed_up(node.cores, efficiency)
+    flops_per_s = node.flops_per_s * (speed_up(node.cores, efficiency) if efficiency else node.gain(node.cores))
     seconds = {operator.name: 0.0 for operator in graph.operators}
     homes: dict[int, int] = {}
     for position, operator in enumerate(graph.operators):
@@ -51,4 +51,10 @@ def _entry(graph: Graph, node: Node, efficiency: Mapping[int, float] | None) -> 
                 read = sum(graph.tensor[name].nbytes for name in operator.inputs)
                 moved = (operator.moved_bytes + read) / node.memory_bytes_per_s
                 seconds[operator.name] = max(seconds[operator.name], moved)
-    return NodeProfile(node=node.name, seconds=seconds, call_s=node.call_s, cores=node.cores)
+    return NodeProfile(
+        node=node.name,
+        seconds=seconds,
+        call_s=node.call_s,
+        cores=node.cores,
+        memory_s_per_byte=1 / node.memory_bytes_per_s if node.memory_bytes_per_s else 0.0,
+    )

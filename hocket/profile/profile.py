@@ -37,6 +37,8 @@ class NodeProfile(Value, frozen=True):
     """Codec name -> its cost here; `raw` costs nothing unless it is listed."""
     curve: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
     """(share of an operator's work, share of its time), rising: a small slice is less efficient."""
+    memory_s_per_byte: Seconds = 0.0
+    """Seconds for each byte read or written where partial results are added up."""
     error: float | None = None
     """Relative error of a predicted profile, cross-validated; None = measured or not known."""
     kernel_scale: float | None = None

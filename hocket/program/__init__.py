@@ -1,12 +1,12 @@
 """The program: what a plan becomes, and all that a node must understand."""
 
 from hocket.program.artifact import ABSENT, Artifact, WeightSource, tensor_hash
+from hocket.program.parts import Combine, Contract, Part, Region, Work
 from hocket.program.program import (
     INPUT,
     Binding,
     Port,
     Program,
-    Region,
     Resource,
     Segment,
     Site,
@@ -22,6 +22,9 @@ __all__ = [
     "INPUT",
     "Artifact",
     "Binding",
+    "Combine",
+    "Contract",
+    "Part",
     "Port",
     "Program",
     "Region",
@@ -35,5 +38,6 @@ __all__ = [
     "Transfer",
     "WeightSource",
     "Wire",
+    "Work",
     "tensor_hash",
 ]

@@ -11,9 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from hocket.nouns import Noun, Value
+from hocket.program.parts import Part, Region
 
-Region = tuple[tuple[int, int], ...]
-"""One half-open interval per axis."""
 INPUT = "input"  # the source id of a tensor that the task brings with it
 
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -66,6 +65,13 @@ class Port(Value, frozen=True):
     """Wait for all sources (their regions are put together), the first of them, or what has come in time."""
     deadline_s: NonNegative | None = None
     """For `deadline`: seconds after the first arrival at this port."""
+    name: str = ""
+    """The input of the segment's model; empty = the tensor's name. A segment may need two regions of one tensor."""
+
+    @property
+    def label(self) -> str:
+        """What the segment's model calls it."""
+        return self.name or self.tensor
 
 
 class Segment(Value, frozen=True):
@@ -84,6 +90,8 @@ class Segment(Value, frozen=True):
     output_regions: tuple[Region | None, ...] = ()
     """The part of each output tensor that this segment makes, in the order of `outputs`; None = all of it, () = all
     of each."""
+    parts: tuple[Part, ...] = ()
+    """What it computes, in order, where that is not its operators whole."""
 
 
 class Transfer(Value, frozen=True):

@@ -95,7 +95,7 @@ class Executable:
         self._session, self._values = open_model(
             artifact.model, weights, threads=site.threads, providers=site.providers
         )
-        self._shapes = {port.tensor: (port_shape(port, tensors), tensors[port.tensor].dtype) for port in segment.inputs}
+        self._shapes = {port.label: (port_shape(port, tensors), tensors[port.tensor].dtype) for port in segment.inputs}
         self.expected_s = float("inf")
         """Seconds of the last run on zeros."""
         self._check_names()

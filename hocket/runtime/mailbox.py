@@ -173,7 +173,7 @@ class Mailboxes:
         inputs: Inputs | None = None
         if state.open == 0:
             inputs = {
-                port.tensor: box.value
+                port.label: box.value
                 for port, box in zip(segment.inputs, state.boxes, strict=True)
                 if box.value is not None
             }

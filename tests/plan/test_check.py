@@ -119,9 +119,9 @@ def test_codecs_between_split_parts() -> None:
         ({"settings": (Setting(node="b", frequency_hz=3e9),)}, "'b' runs at 1e+09 to 2e+09 Hz, and its setting asks"
          " for 3e+09 Hz; correct the setting"),
         ({"shares": {"zz": 0.5}}, "a share is of a node or a resource, and 'zz' is neither; correct its name"),
-        ({"shares": {"link:a>b": 2.0}}, "a share is 0 to 1, and 't' takes 2 of 'link:a>b'; lower it"),
-        ({"shares": {"a": 1.5}}, "a share is 0 to 1, or up to 4 whole cores, and 't' takes 1.5 of 'a'; lower it"),
-        ({"shares": {"a": 5.0}}, "a share is 0 to 1, or up to 4 whole cores, and 't' takes 5 of 'a'; lower it"),
+        ({"shares": {"link:a>b": 2.0}}, "a share is above 0 and at most 1, and 't' takes 2 of 'link:a>b'; lower it"),
+        ({"shares": {"a": 1.5}}, "a share is above 0, at most 1 or 4 whole cores, and 't' takes 1.5 of 'a'; lower it"),
+        ({"shares": {"a": 5.0}}, "a share is above 0, at most 1 or 4 whole cores, and 't' takes 5 of 'a'; lower it"),
     ],
 )  # fmt: skip
 def test_smaller_fields(options: dict[str, object], sentence: str) -> None:
@@ -134,7 +134,7 @@ def test_shares_of_all_entries_are_added_up() -> None:
     where = (Run(operators="u..w1", on="a"),)
     entries = tuple(Entry(task=task, where=where, shares={"a": 2.0, "wifi": 0.6}) for task in ("t", "s"))
     assert check(Plan(entries=entries), {"t": graph(), "s": graph()}, cluster) == (
-        "C1: the shares of a resource add up to at most 1, and those of 'wifi' to 1.2; lower one",
+        "C1: the shares of a resource add up to at most 1, and those of 'medium:wifi' to 1.2; lower one",
     )
 
 

@@ -11,7 +11,7 @@ from hocket.cluster import Cluster
 from hocket.cost import Durations, Job, durations, timeline
 from hocket.errors import ClusterError, PlanError
 from hocket.graph import Graph
-from hocket.plan import Copies, Crossing, Entry, Gate, Run, Split
+from hocket.plan import Copies, Crossing, Entry, Gate, Run
 from hocket.plan.lower import lower
 from hocket.plan.placement import entry_for
 from hocket.program import INPUT, Binding, Port, Program, Segment, Transfer
@@ -198,12 +198,9 @@ def small() -> Graph:
     ("options", "sentence"),
     [
         (
-            {"where": (Run(operators="u..v", on=Split(axis=0, parts=("a", "b"), cuts=(1,))),)},
-            "this version executes operators on one node each, and 'u' is on a split; place it on one node",
-        ),
-        (
-            {"where": (Run(operators="u..v", on=Copies(nodes=("a", "b"))),)},
-            "this version executes operators on one node each, and 'u' is on a copies; place it on one node",
+            {"where": (Run(operators="u..v", on=Copies(nodes=("a", "b"), mode="deal")),)},
+            "copies that are dealt out are entries of their own, and 'u..v' has some inside one; write an entry for each"
+            " node",
         ),
         (
             {"gates": (Gate(exit="u", threshold=0.5),)},

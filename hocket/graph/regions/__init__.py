@@ -3,12 +3,14 @@
 from hocket.graph.regions.block import Block, block_of, make_block
 from hocket.graph.regions.box import Box, Interval, extent, intersect, merge, missing, region_name, volume, whole
 from hocket.graph.regions.combine import combine
-from hocket.graph.regions.contract import Contract, contractions
+from hocket.graph.regions.contract import contractions
 from hocket.graph.regions.cuts import contract_parts, granule, part_boxes
 from hocket.graph.regions.decompose import decompose
 from hocket.graph.regions.demand import Demand, Work, demand
 from hocket.graph.regions.rewrite import Piece, rewrite
 from hocket.graph.regions.rule import Contraction, UnsupportedError
+from hocket.graph.regions.slicer import Slicer, slicer_of
+from hocket.program import Contract
 
 __all__ = [
     "Block",
@@ -18,6 +20,7 @@ __all__ = [
     "Demand",
     "Interval",
     "Piece",
+    "Slicer",
     "UnsupportedError",
     "Work",
     "block_of",
@@ -35,6 +38,7 @@ __all__ = [
     "part_boxes",
     "region_name",
     "rewrite",
+    "slicer_of",
     "volume",
     "whole",
 ]

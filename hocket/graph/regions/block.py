@@ -8,13 +8,12 @@ import numpy as np
 import onnx
 
 from hocket.errors import GraphError
+from hocket.graph.body import known_values, read_body
+from hocket.graph.graph import Graph
 from hocket.graph.model import Model
 from hocket.graph.regions.box import Shape
 from hocket.graph.regions.rule import OperatorView
 from hocket.nouns import Value
-
-MOST_INDICES = 1 << 16  # integer constants up to this size (index tables, shapes) are looked into
-MOST_NUMBERS = 64  # other constants up to this size (bounds, scales) are
 
 
 class Block(Value, frozen=True, dict=True):
@@ -78,27 +77,36 @@ class Block(Value, frozen=True, dict=True):
         return self.part(names[names.index(first) : names.index(last) + 1])
 
 
-def block_of(model: Model) -> Block:
-    """The whole of an imported model as one block; `Block.part` and `Block.span` take runs of it."""
-    shapes: dict[str, Shape] = {tensor.name: tensor.shape for tensor in model.graph.tensors}
-    dtypes = {tensor.name: tensor.dtype for tensor in model.graph.tensors}
-    constants = {}
-    for name, proto in model.initializers.items():
-        shapes[name], dtypes[name] = tuple(proto.dims), _numpy_name(proto.data_type)
-        if _looked_into(shapes[name], dtypes[name]):
-            value = model.overrides[name] if name in model.overrides else model.values(name)
-            if value is not None:
-                constants[name] = value
-    made = list({node.output[0]: node for node in model.constants.values()}.values())
-    _infer(made, shapes, dtypes, model.opsets)
+def block_of(source: Model | Graph) -> Block:
+    """The whole of an imported model as one block; `Block.part` and `Block.span` take runs of it.
+
+    From a graph alone it has what planning takes; from a model also the values that `rewrite` writes into what runs.
+
+    Raises:
+        GraphError: a graph that was made by hand has no operators to divide.
+    """
+    graph = source.graph if isinstance(source, Model) else source
+    if not graph.body:
+        raise GraphError(f"the operators of {graph.name!r} are not known as ONNX, so they stay whole; load its file")
+    body = read_body(graph.body)
+    shapes: dict[str, Shape] = {tensor.name: tensor.shape for tensor in graph.tensors}
+    dtypes = {tensor.name: tensor.dtype for tensor in graph.tensors}
+    for proto in body.graph.initializer:
+        shapes[proto.name], dtypes[proto.name] = tuple(proto.dims), _numpy_name(proto.data_type)
+    constants = known_values(body)
+    if isinstance(source, Model):
+        constants |= {name: source.overrides[name] for name in constants.keys() & source.overrides.keys()}
+    opsets = {opset.domain: opset.version for opset in body.opset_import}
+    nodes = list(body.graph.node)
+    _infer([node for node in nodes if node.output[0] not in shapes], shapes, dtypes, opsets)
     return make_block(
-        [*made, *model.nodes.values()],
+        nodes,
         shapes=shapes,
         dtypes=dtypes,
-        weights=model.initializers,
+        weights=[proto.name for proto in body.graph.initializer],
         constants=constants,
-        opsets=model.opsets,
-        ir_version=model.ir_version,
+        opsets=opsets,
+        ir_version=body.ir_version,
     )
 
 
@@ -166,11 +174,6 @@ def _value(attribute: onnx.AttributeProto) -> Any:
     if attribute.type == onnx.AttributeProto.STRINGS:
         return [text.decode() for text in value]
     return value
-
-
-def _looked_into(shape: Shape, dtype: str) -> bool:
-    size = int(np.prod(shape, dtype=np.int64))
-    return size <= (MOST_INDICES if dtype in ("int64", "int32", "bool") else MOST_NUMBERS)
 
 
 def _numpy_name(data_type: int) -> str:

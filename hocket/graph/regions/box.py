@@ -141,7 +141,7 @@ def missing(wanted: Iterable[Box], held: Iterable[Box]) -> tuple[Box, ...]:
 def region_name(tensor: str, box: Box, shape: Sequence[int]) -> str:
     """The name of a part of a tensor: the tensor's own if it is whole, else with its intervals in brackets.
 
-    This is the one place where such names are made; a partial sum adds `partial_suffix`.
+    This is the one place where such names are made; a partial sum adds `Contract.suffix`.
 
     >>> region_name("conv1", ((0, 1), (2, 4)), (1, 8))
     'conv1[0:1,2:4]'
@@ -151,12 +151,3 @@ def region_name(tensor: str, box: Box, shape: Sequence[int]) -> str:
     if box == whole(shape):
         return tensor
     return f"{tensor}[{','.join(f'{lo}:{hi}' for lo, hi in box)}]"
-
-
-def partial_suffix(axis: str, interval: Interval) -> str:
-    """What is added to the name of a result that covers only part of a contracted axis.
-
-    >>> partial_suffix("k", (0, 96))
-    '{k 0:96}'
-    """
-    return f"{{{axis} {interval[0]}:{interval[1]}}}"

@@ -8,8 +8,9 @@ import onnx
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block, value_info
 from hocket.graph.regions.box import Box, extent, region_name
-from hocket.graph.regions.contract import Contract, contraction_of
+from hocket.graph.regions.contract import contraction_of
 from hocket.graph.regions.rewrite import packed_shape
+from hocket.program import Contract
 
 _PAIRS = {"sum": "Add", "max": "Max", "min": "Min", "prod": "Mul"}
 

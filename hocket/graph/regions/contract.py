@@ -4,25 +4,10 @@ from collections.abc import Mapping
 
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block
-from hocket.graph.regions.box import Box, Interval, partial_suffix
+from hocket.graph.regions.box import Box, Interval
 from hocket.graph.regions.rule import Contraction, OperatorView, UnsupportedError
 from hocket.graph.regions.table import RULES
-from hocket.nouns import Value
-
-
-class Contract(Value, frozen=True):
-    """A part of a contracted split: the operator that makes `tensor` covers only an interval of a contracted axis."""
-
-    tensor: str
-    axis: str
-    interval: Interval
-    owner: bool
-    """This part adds the bias; exactly one part does."""
-
-    @property
-    def suffix(self) -> str:
-        """Added to the names of partial results."""
-        return partial_suffix(self.axis, self.interval)
+from hocket.program import Contract
 
 
 class Visit:

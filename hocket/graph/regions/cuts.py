@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block
 from hocket.graph.regions.box import Box, Interval, is_empty, whole, with_axis
-from hocket.graph.regions.contract import Contract, contraction_of
+from hocket.graph.regions.contract import contraction_of
 from hocket.graph.regions.demand import Demand, demand
+from hocket.program import Contract
 
 
 def intervals(cuts: Sequence[int], size: int) -> list[Interval]:

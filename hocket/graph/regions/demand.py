@@ -9,11 +9,12 @@ from hocket.errors import GraphError
 from hocket.graph.graph import nbytes
 from hocket.graph.regions.block import Block
 from hocket.graph.regions.box import Box, extent, is_empty, merge, volume
-from hocket.graph.regions.contract import Contract, Visit, check_contract
+from hocket.graph.regions.contract import Visit, check_contract
 from hocket.graph.regions.rule import OperatorView, UnsupportedError
 from hocket.graph.regions.steps import computed_whole
 from hocket.graph.regions.table import RULES
 from hocket.nouns import Value
+from hocket.program import Contract
 
 
 class Work(Value, frozen=True):

@@ -9,13 +9,13 @@ import onnx
 from hocket.errors import GraphError
 from hocket.graph.regions.block import Block, value_info
 from hocket.graph.regions.box import Box, contains, extent, region_name, with_axis
-from hocket.graph.regions.contract import Contract, Visit, contraction_of
+from hocket.graph.regions.contract import Visit, contraction_of
 from hocket.graph.regions.demand import Demand, demand, run_counted
 from hocket.graph.regions.rule import OperatorView, UnsupportedError
 from hocket.graph.regions.steps import computed_whole, cut
 from hocket.graph.regions.table import RULES
 from hocket.nouns import Value
-from hocket.program import ABSENT
+from hocket.program import ABSENT, Contract
 
 
 class Piece(Value, frozen=True):

@@ -1,0 +1,306 @@
+"""Who gets what from whom: what each node needs, less what it holds, from those that hold it.
+
+Halo exchange, scatter, gather, all-gather and all-to-all are all this one subtraction. The partial results of a
+contracted split are put together where they are needed, or first in parts by those that made them, whichever takes
+less time.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from itertools import pairwise
+from typing import NamedTuple
+
+from hocket.cluster import Cluster
+from hocket.graph import Graph, nbytes
+from hocket.graph.regions import intersect, merge, missing, slicer_of, volume, whole
+from hocket.graph.regions.box import contains, hull, with_axis
+from hocket.plan.cuts import shared
+from hocket.plan.pieces import Piece, Some
+from hocket.program import Combine, Contract, Region, TensorInfo, Work
+
+
+class Crossing(NamedTuple):
+    """A value, or a region of it, that goes from where a piece makes it to another node."""
+
+    value: str
+    maker: int
+    """The piece; -1 = it enters as an input."""
+    target: str
+    region: Some
+
+
+class Source(NamedTuple):
+    """Where the regions that a piece needs of one tensor come from."""
+
+    makers: tuple[int, ...]
+    """Pieces of the same node, or -1 = an input of the graph that enters there."""
+    crossings: tuple[Crossing, ...]
+    first: bool
+    """Any one of them is enough."""
+
+
+class _Holder(NamedTuple):
+    maker: int
+    node: str
+    region: Some
+    race: int
+
+
+class Exchange:
+    """All pieces of an entry, those that put partial results together included, and what moves between them.
+
+    Args:
+        graph: the model.
+        pieces: of its runs.
+        cluster: to choose the nearest of several holders.
+        inputs: input tensor -> node that has it.
+        outputs: output tensor -> node that needs it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        pieces: Iterable[Piece],
+        cluster: Cluster,
+        inputs: Mapping[str, str],
+        outputs: Mapping[str, str],
+    ) -> None:
+        self.graph, self._cluster, self._outputs = graph, cluster, outputs
+        self.pieces = list(pieces)
+        self.frames: dict[str, TensorInfo] = {}
+        """Partial value -> its type and shape as if it were whole."""
+        self.base: dict[str, str] = {}
+        """Partial value -> its tensor."""
+        self._needs: dict[tuple[str, str], list[Some]] = {}
+        self._found: dict[tuple[str, str, int], Source] = {}
+        for piece in self.pieces:
+            self._ask(piece)
+        for name, node in outputs.items():
+            self._needs.setdefault((name, node), []).append(None)
+        for combining in self._combining():
+            self.pieces.append(combining)
+            self._ask(combining)
+        self._holders: dict[str, list[_Holder]] = {name: [_Holder(-1, node, None, 0)] for name, node in inputs.items()}
+        for number, piece in enumerate(self.pieces):
+            for value, region in piece.makes.items():
+                self._holders.setdefault(value, []).append(_Holder(number, piece.node, region, piece.race))
+        self.single: dict[str, tuple[int, str]] = {
+            value: (holders[0].maker, holders[0].node)
+            for value, holders in self._holders.items()
+            if len(holders) == 1 and holders[0].region is None and not holders[0].race
+        }
+        """Value that is made whole in one place -> the piece and its node: by far the most."""
+        self._answers()
+
+    def source(self, value: str, node: str, race: int = 0) -> Source:
+        """What brings all that a node needs of a value there.
+
+        Args:
+            value: a tensor, or a partial result of one.
+            node: who needs it.
+            race: of the piece that asks: copies of one run read their own.
+        """
+        key = (value, node, race)
+        if key not in self._found:
+            self._found[key] = self._sources(*key)
+        return self._found[key]
+
+    def shape(self, value: str) -> tuple[int, ...]:
+        """The shape of a value as if it were whole."""
+        return self.frames[value].shape if value in self.frames else self.graph.tensor[value].shape
+
+    def dtype(self, value: str) -> str:
+        """The element type of a value."""
+        return self.frames[value].dtype if value in self.frames else self.graph.tensor[value].dtype
+
+    def nbytes(self, value: str, region: Some) -> int:
+        """Bytes of a region of a value."""
+        return nbytes(self.dtype(value), self.shape(value) if region is None else _extent(region))
+
+    # ------------------------------------------------------------ needs
+
+    def _ask(self, piece: Piece) -> None:
+        for name, regions in piece.needs.items():
+            self._needs.setdefault((name, piece.node), []).extend(regions)
+
+    def _shared_out(self, value: str, node: str) -> list[tuple[_Holder, Some]]:
+        """Which holder brings which region, local ones (that bring nothing) left out."""
+        holders = self._holders.get(value, [])
+        wanted = self._needs[value, node]
+        if len(holders) == 1 and holders[0].region is None:
+            if holders[0].node == node:
+                return []
+            regions: Sequence[Some] = (None,) if None in wanted else self._merged(value, wanted)
+            return [(holders[0], region) for region in regions]
+        shape = self.shape(value)
+        own = [self._box(holder.region, shape) for holder in holders if holder.node == node]
+        rest = missing(self._merged_boxes(value, wanted), own)
+        others = sorted((holder for holder in holders if holder.node != node), key=lambda h: self._far(h, node, value))
+        found: list[tuple[_Holder, Region]] = []
+        taken: set[int] = set()
+        for holder in others:
+            if holder.race and holder.race in taken:
+                continue
+            box = self._box(holder.region, shape)
+            parts = merge(part for piece in rest if volume(part := intersect(piece, box)))
+            if holder.race and parts:  # any one copy must bring all that is needed
+                parts = (reduce(hull, parts),)
+            racing = [other for other in others if other.race == holder.race] if holder.race else [holder]
+            found += [(each, part) for part in parts for each in racing]
+            taken |= {holder.race} - {0}
+            rest = missing(rest, [box])
+        return [(holder, None if region == whole(shape) else region) for holder, region in found]
+
+    def _far(self, holder: _Holder, node: str, value: str) -> tuple[float, int]:
+        if not self._cluster.reachable(holder.node, node):
+            return float("inf"), holder.maker
+        return self._cluster.transfer_s(holder.node, node, self.nbytes(value, holder.region)), holder.maker
+
+    def _merged_boxes(self, value: str, wanted: Iterable[Some]) -> tuple[Region, ...]:
+        shape = self.shape(value)
+        return merge(self._box(region, shape) for region in wanted)
+
+    def _merged(self, value: str, wanted: Iterable[Some]) -> list[Some]:
+        full = whole(self.shape(value))
+        return [None if box == full else box for box in self._merged_boxes(value, wanted)]
+
+    @staticmethod
+    def _box(region: Some, shape: tuple[int, ...]) -> Region:
+        return whole(shape) if region is None else region
+
+    def _sources(self, value: str, node: str, race: int) -> Source:
+        own = [holder for holder in self._holders.get(value, ()) if holder.node == node]
+        crossings = tuple(
+            Crossing(value, holder.maker, node, region) for holder, region in self._shared_out(value, node)
+        )
+        racing = any(holder.race for holder in self._holders.get(value, ()) if holder.race != race)
+        if race and any(holder.race == race for holder in own):
+            return Source(tuple(holder.maker for holder in own if holder.race == race), (), False)
+        return Source(tuple(holder.maker for holder in own), crossings, racing)
+
+    # ------------------------------------------------------------ answers
+
+    def _answers(self) -> None:
+        """An answer that comes from several places is put together where it is needed."""
+        self.answers: dict[str, int] = {}
+        for name, node in self._outputs.items():
+            if name in self.single:
+                continue
+            source = self.source(name, node)
+            if len(source.makers) + len(source.crossings) > 1:
+                part = Combine(tensor=name)
+                self.pieces.append(
+                    Piece(
+                        node=node, part=part, makes={name: None}, needs={name: (None,)}, order=len(self.graph.operators)
+                    )
+                )
+                self.answers[name] = len(self.pieces) - 1
+
+    # ------------------------------------------------------------ partial results
+
+    def _combining(self) -> list[Piece]:
+        """Pieces that put partial results together, for every tensor that has some."""
+        partial: dict[str, list[Piece]] = {}
+        for piece in self.pieces:
+            if isinstance(piece.part, Work) and piece.part.contract is not None:
+                partial.setdefault(piece.part.contract.tensor, []).append(piece)
+        return [combining for tensor, makers in partial.items() for combining in self._combine(tensor, makers)]
+
+    def _combine(self, tensor: str, makers: Sequence[Piece]) -> list[Piece]:
+        contracts = {
+            piece.part.contract: None
+            for piece in makers
+            if isinstance(piece.part, Work) and piece.part.contract is not None
+        }
+        ordered = tuple(sorted(contracts, key=lambda contract: contract.interval))
+        packed = slicer_of(self.graph).contraction(tensor)[0].packed
+        shape = self.graph.tensor[tensor].shape
+        full = (*shape[:-1], shape[-1] + packed) if packed else shape
+        for contract in ordered:
+            value = tensor + contract.suffix
+            self.frames[value] = TensorInfo(name=value, dtype=self.graph.tensor[tensor].dtype, shape=full)
+            self.base[value] = tensor
+        wanted = {
+            node: self._merged_boxes(tensor, regions)
+            for (name, node), regions in self._needs.items()
+            if name == tensor and regions
+        }
+        if packed:
+            wanted = {
+                node: merge(with_axis(b, len(b) - 1, (0, shape[-1])) for b in boxes) for node, boxes in wanted.items()
+            }
+        direct = [(node, box) for node, boxes in wanted.items() for box in boxes]
+        makes = [(piece.node, self._box(region, full)) for piece in makers for region in piece.makes.values()]
+        parted = self._parted(shape, tuple(dict.fromkeys(node for node, _ in makes)))
+        itemsize = nbytes(self.graph.tensor[tensor].dtype, (1,))
+        if len(parted) > 1 and self._seconds(makes, parted, itemsize) + self._seconds(
+            parted, direct, itemsize
+        ) < self._seconds(makes, direct, itemsize):
+            direct = parted
+        order = max(piece.order for piece in makers)
+        return [self._sum(tensor, shape, box, node, ordered, order, packed) for node, box in direct]
+
+    @staticmethod
+    def _sum(
+        tensor: str,
+        shape: tuple[int, ...],
+        box: Region,
+        node: str,
+        contracts: tuple[Contract, ...],
+        order: int,
+        packed: int,
+    ) -> Piece:
+        region = None if box == whole(shape) else box
+        carried = region
+        if region is not None and packed:
+            carried = with_axis(region, len(region) - 1, (0, shape[-1] + packed))
+        return Piece(
+            node=node,
+            part=Combine(tensor=tensor, region=region, contracts=contracts),
+            makes={tensor: region},
+            needs={tensor + contract.suffix: (carried,) for contract in contracts},
+            order=order,
+        )
+
+    @staticmethod
+    def _parted(shape: tuple[int, ...], nodes: tuple[str, ...]) -> list[tuple[str, Region]]:
+        """Equal parts of a tensor's longest axis (the last is left whole: something may be packed behind it)."""
+        if len(shape) < 2:
+            return []
+        axis = max(range(len(shape) - 1), key=lambda axis: shape[axis])
+        sizes = shared([1.0] * len(nodes), shape[axis])
+        points = [0]
+        for size in sizes:
+            points.append(points[-1] + size)
+        boxes = [with_axis(whole(shape), axis, interval) for interval in pairwise(points)]
+        return [(node, box) for node, box in zip(nodes, boxes, strict=True) if volume(box)]
+
+    def _seconds(
+        self, held: Sequence[tuple[str, Region]], wanted: Sequence[tuple[str, Region]], itemsize: int
+    ) -> float:
+        """About how long it takes until all have what they want: the busiest sender or receiver."""
+        sends: dict[str, float] = {}
+        receives: dict[str, float] = {}
+        for source, box in held:
+            for target, region in wanted:
+                size = volume(intersect(box, region)) if source != target else 0
+                if not size or not self._cluster.reachable(source, target):
+                    continue
+                seconds = self._cluster.transfer_s(source, target, size * itemsize)
+                sends[source] = sends.get(source, 0.0) + seconds
+                receives[target] = receives.get(target, 0.0) + seconds
+        return max([*sends.values(), *receives.values()], default=0.0)
+
+
+def covers(made: Some, wanted: Iterable[Some]) -> bool:
+    """Whether one region has all of the others inside."""
+    return made is None or all(region is not None and contains(made, region) for region in wanted)
+
+
+def touches(region: Some, wanted: Some) -> bool:
+    """Whether two regions of a tensor have something in common."""
+    return region is None or wanted is None or volume(intersect(region, wanted)) > 0
+
+
+def _extent(region: Region) -> tuple[int, ...]:
+    return tuple(hi - lo for lo, hi in region)

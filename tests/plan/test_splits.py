@@ -1,0 +1,113 @@
+"""Runs that are split: whatever the axis, the cut points and the neighbours, the answer is that of the whole model."""
+
+import random
+from functools import cache
+
+import numpy as np
+import pytest
+from graphs import mesh, node, zoo_model
+from running import run_program, worst_error
+
+from hocket.errors import HocketError
+from hocket.graph import Graph
+from hocket.graph.execute import Runner, random_inputs
+from hocket.graph.model import Model
+from hocket.graph.regions import slicer_of
+from hocket.plan import Copies, Entry, Run, Split
+from hocket.plan.build import whole
+from hocket.plan.calibrate import calibrated
+from hocket.plan.lower import lower
+from hocket.program import Program
+
+NODES = ["a", "b", "c", "d"]
+CLUSTER = mesh(*(node(name) for name in NODES))
+
+
+@cache
+def reference(name: str) -> tuple[Model, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    model = calibrated(zoo_model(name))
+    inputs = random_inputs(model.graph, seed=1)
+    return model, inputs, Runner(model, whole(model)).run(inputs)
+
+
+def lowered(graph: Graph, *runs: Run, at: str = "a") -> Program:
+    entry = Entry(task="t", where=runs)
+    return lower(graph, entry, CLUSTER, {tensor.name: at for tensor in graph.inputs}, dict.fromkeys(graph.outputs, at))
+
+
+def rest(graph: Graph, first: int, last: int, on: object, place: str = "a") -> list[Run]:
+    """Operators first..last somewhere, the others on one node."""
+    names = [operator.name for operator in graph.operators]
+    runs = [Run(operators=f"{names[first]}..{names[last]}", on=on)]
+    if first:
+        runs.insert(0, Run(operators=f"{names[0]}..{names[first - 1]}", on=place))
+    if last < len(names) - 1:
+        runs.append(Run(operators=f"{names[last + 1]}..{names[-1]}", on=place))
+    return runs
+
+
+def random_split(rng: random.Random, graph: Graph, last: int, depth: int = 0) -> Split:
+    """Any axis of the last result, or its contracted one; two to four parts, some of them empty."""
+    name = graph.operators[last].name
+    shape = graph.tensor[name].shape
+    count = rng.randint(2, 4)
+    contraction = slicer_of(graph).contraction(name)
+    if depth == 0 and len(contraction) == 1 and rng.random() < 0.4:
+        size, step = contraction[0].size, contraction[0].granule
+        cuts = sorted(rng.randrange(0, size + 1, step) for _ in range(count - 1))
+        return Split(axis="contract", parts=tuple(rng.choice(NODES) for _ in range(count)), cuts=tuple(cuts))
+    axis = rng.randrange(len(shape))
+    cuts = sorted(rng.randint(0, shape[axis]) for _ in range(count - 1))
+    parts: list[object] = [rng.choice(NODES) for _ in range(count)]
+    if depth == 0 and rng.random() < 0.3:
+        parts[0] = random_split(rng, graph, last, 1)
+    if rng.random() < 0.2:
+        parts[-1] = Copies(nodes=tuple(rng.sample(NODES, 2)), mode="mirror")
+    return Split(
+        axis=axis, parts=tuple(parts), cuts=tuple(cuts), border="exchange" if rng.random() < 0.4 else "recompute"
+    )
+
+
+def random_runs(rng: random.Random, graph: Graph) -> list[Run]:
+    """The operators in order, cut into runs, each on a node, on racing copies, or split."""
+    names = [operator.name for operator in graph.operators]
+    runs, start = [], 0
+    while start < len(names):
+        last = min(start + rng.choice([0, 1, 2, 4, 8]), len(names) - 1)
+        kind = rng.random()
+        on: object = rng.choice(NODES)
+        if kind < 0.6:
+            on = random_split(rng, graph, last)
+        elif kind < 0.7:
+            on = Copies(nodes=tuple(rng.sample(NODES, 2)), mode=rng.choice(["race", "mirror"]))
+        runs.append(Run(operators=f"{names[start]}..{names[last]}", on=on))
+        start = last + 1
+    return runs
+
+
+REFUSED = (
+    "and the run of",  # a branch leaves the run and comes back
+    "a run with a contracted split has one result",
+    "a split run is computed in one go",
+    "borders are those of regions",
+    "partial sums must be added before they are read",
+)
+
+
+@pytest.mark.parametrize("name", ["toy_chain", "toy_dag", "lenet", "charcnn"])
+@pytest.mark.parametrize("seed", range(25))
+def test_random_splits_give_what_the_whole_model_gives(name: str, seed: int) -> None:
+    model, inputs, expected = reference(name)
+    rng = random.Random(f"{name} {seed}")
+    done = 0
+    for _ in range(20):
+        try:
+            program = lowered(model.graph, *random_runs(rng, model.graph), at=rng.choice(NODES))
+        except HocketError as error:
+            assert any(sentence in str(error) for sentence in REFUSED), str(error)
+            continue
+        assert worst_error(run_program(model, program, inputs), expected) <= 1e-5
+        done += 1
+        if done == 2:
+            break
+    assert done
