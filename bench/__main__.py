@@ -6,7 +6,7 @@ import time
 
 from bench.table import Row, show, write
 
-ALL = ("solvers", "runtime", "cutting", "prediction", "shaped", "memory")
+ALL = ("solvers", "runtime", "cutting", "prediction", "shaped", "memory", "architectures")
 
 
 def main(names: list[str]) -> None:

@@ -17,6 +17,7 @@ _VERBS = {
     "calibrated": "hocket.plan.calibrate",
     "capture": "hocket.graph.torch",
     "check_solver": "hocket.solvers",
+    "compare": "hocket.comparison",
     "demo": "hocket.control.demo",
     "draw": "hocket.view",
     "evaluate": "hocket.cost",
@@ -30,7 +31,7 @@ _VERBS = {
     "probe": "hocket.control.probe",
     "problem_for": "hocket.cost",
     "read_problem": "hocket.cost",
-    "run": "hocket.control.run",
+    "run": "hocket.control.together",
     "simulate": "hocket.cost",
     "solve": "hocket.solvers",
 }

@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reading": PLANNING,
     "control": PLANNING | {"runtime", "zoo", "version"},
     "view": PLANNING | {"control"},
-    "cli": PLANNING | {"runtime", "zoo", "reading", "control", "view"},
+    "comparison": PLANNING | {"zoo", "control", "view", "version"},
+    "cli": PLANNING | {"runtime", "zoo", "reading", "control", "view", "comparison"},
     "__main__": {"cli"},
     "version": set(),
     "__init__": {"version"},
@@ -38,6 +39,8 @@ HEAVY = {
     "PIL": {"zoo/preprocess.py", "runtime/pictures.py"},
     "scipy": {"solvers", "profile", "cost"},
     "typer": {"cli"},
+    "pyarrow": {"comparison/tables.py"},
+    "ray": {"comparison/on_ray.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

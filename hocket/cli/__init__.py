@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hocket.cli import execution, parts, planning, preparing
+from hocket.cli import comparing, execution, parts, planning, preparing
 from hocket.errors import HocketError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (planning, preparing, execution, parts):
+for module in (planning, preparing, execution, comparing, parts):
     for command in module.COMMANDS:
         app.command()(command)
 app.command(

@@ -103,6 +103,7 @@ def check_plan(problem: Problem, plan: Plan) -> None:
         problem.cluster,
         inputs={task.name: task.inputs for task in tasks},
         outputs={task.name: task.outputs for task in tasks},
+        refusable=[task.name for task in tasks if task.refusal_cost is not None],
     )
     if faults:
         raise PlanError("\n".join(faults))

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from hocket import view
@@ -23,8 +22,10 @@ from hocket.cluster import load_cluster
 from hocket.control.demo import demo as run_demo
 from hocket.control.inputs import read_inputs
 from hocket.control.measure import measure as measure_model
-from hocket.control.run import load_for
-from hocket.control.run import run as run_solution
+from hocket.control.run import Report, load_for
+from hocket.control.together import SeveralFigures, is_single
+from hocket.control.together import run as run_solution
+from hocket.errors import PlanError
 
 
 def measure(
@@ -68,34 +69,61 @@ def run(
     input: Annotated[Path | None, typer.Option(help=".npy or .npz with the inputs, or a picture.")] = None,
     requests: Annotated[int, typer.Option(help="How many requests are measured.")] = 20,
     timeout: Annotated[float, typer.Option(help="Most seconds that an answer may take.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Of the arrivals, where several tasks have rates.")] = 0,
     trace: Annotated[Path | None, typer.Option(help="Write the measured trace here.")] = None,
     keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
     plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
     problem: Annotated[Path | None, typer.Option(help="The problem, where PLAN is a plan alone.")] = None,
     json: Json = False,
 ) -> None:
-    """Run a plan on its nodes: predicted beside measured, distributed beside whole."""
+    """Run a plan on its nodes: predicted beside measured, distributed beside whole; several tasks all at once."""
     solution = read_solution(plan, problem)
     with progress_bar(quiet=json) as tell:
-        model = load_for(solution)
-        inputs: dict[str, np.ndarray] | None = read_inputs(model.graph, input) if input else None
-        report = run_solution(
-            solution,
-            model=model,
-            inputs=inputs,
-            requests=requests,
-            timeout_s=timeout,
-            trace=trace is not None,
-            progress=tell,
-            keys=keys,
-            plaintext=plaintext,
-        )
+        options: dict[str, Any] = {
+            "requests": requests,
+            "timeout_s": timeout,
+            "trace": trace is not None,
+            "progress": tell,
+            "keys": keys,
+            "plaintext": plaintext,
+        }
+        if is_single(solution):
+            options["model"] = load_for(solution)
+            options["inputs"] = read_inputs(options["model"].graph, input) if input else None
+        elif input is not None:
+            raise PlanError(
+                "inputs are read for a plan that one entry serves, and this one has"
+                f" {len(solution.plan.entries)}; leave --input out"
+            )
+        else:
+            options["seed"] = seed
+        report = run_solution(solution, **options)
     if trace and report.trace:
         report.trace.save(trace)
     if json:
         print_json(report.figures)
-    else:
+    elif isinstance(report, Report):
         view.print_report(report.figures)
+    else:
+        view.print_table(f"{requests} requests of each task, all at once", task_rows(report.figures))
+
+
+def task_rows(figures: SeveralFigures) -> list[dict[str, Any]]:
+    """A row for each task of a run."""
+    return [
+        {
+            "task": task.task,
+            "rate": f"{task.rate_per_s:.3g} /s" if task.rate_per_s else "",
+            "predicted_s": task.predicted_s,
+            "simulated_s": task.simulated_s.p50,
+            "measured_s": task.measured_s.p50,
+            "p90_s": task.measured_s.p90,
+            "error": task.prediction_error,
+            "throughput_per_s": task.throughput_per_s,
+            "difference": task.max_rel_error,
+        }
+        for task in figures.tasks
+    ]
 
 
 def demo(

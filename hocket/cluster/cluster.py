@@ -158,15 +158,37 @@ class Cluster(Noun, frozen=True, tag="hocket.cluster/1", dict=True):
             host_flops_per_s: measured speed of one core of the host, for nodes with `slowdown = "auto"`;
                 without it such a node is not slowed down.
         """
-        return sites_of(self.nodes, host_flops_per_s), wires_of(self.links, self.node), self._resources
+        sites = self._sites if host_flops_per_s is None else sites_of(self.nodes, host_flops_per_s)
+        return sites, self._wires, self._resources
 
     @cached_property
     def _resources(self) -> tuple[Resource, ...]:
         return resources_of(self.nodes, self.links, self.media)
 
     @cached_property
+    def resource(self) -> dict[str, Resource]:
+        """What carries one transfer at a time, by name: `link:a>b`, `up:a`, `down:a`, `medium:wifi`."""
+        return {resource.name: resource for resource in self._resources}
+
+    @cached_property
+    def places(self) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+        """Where the wire between two nodes, and a resource by its name, stand in what `to_program` returns."""
+        return (
+            {(wire.source, wire.target): number for number, wire in enumerate(self._wires)},
+            {resource.name: number for number, resource in enumerate(self._resources)},
+        )
+
+    @cached_property
+    def _sites(self) -> tuple[Site, ...]:
+        return sites_of(self.nodes, None)
+
+    @cached_property
+    def _wires(self) -> tuple[Wire, ...]:
+        return wires_of(self.links, self.node)
+
+    @cached_property
     def _router(self) -> Router:
-        hops: tuple[Hop, ...] = hops_of(wires_of(self.links, self.node), self._resources)
+        hops: tuple[Hop, ...] = hops_of(self._wires, self._resources)
         return Router(hops)
 
     def _check_known(self, *names: str) -> None:

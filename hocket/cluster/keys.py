@@ -175,6 +175,7 @@ NODE_KEYS: Mapping[str, Key] = MappingProxyType({
     "name": Key("name", TEXT),
     "speed": Key("flops_per_s", quantity("flops_per_s", above_zero=True)),
     "cores": Key("cores", whole(1, 65536)),
+    "core_gains": Key("core_gains", _list_of(_pair(number(1.0, 65536.0), "[2, 1.8]"), "[[2, 1.8], [4, 3.0]]")),
     "memory": Key("memory_bytes", Kind(_read_bytes, _write_bytes)),
     "memory_bandwidth": Key("memory_bytes_per_s", _MEMORY_RATE),
     "compute_power": Key("compute_w", _POWER),

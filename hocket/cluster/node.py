@@ -41,6 +41,9 @@ class Node(Value, frozen=True):
     flops_per_s: float
     """Speed of one core."""
     cores: int = 1
+    core_gains: tuple[tuple[float, float], ...] = ()
+    """(cores, speed-up over one core), rising: the compensation function of IAO; () = as many as there are cores.
+    Where it is given, whole numbers in a plan's shares count cores."""
     memory_bytes: int | None = None
     """None = not limited."""
     memory_bytes_per_s: float | None = None
@@ -83,6 +86,7 @@ class Node(Value, frozen=True):
         what = f"node {self.name!r}"
         self._check_numbers(what)
         check_windows(what, self.available)
+        self._check_gains(what)
         self._check_frequency(what)
         self._check_runtime(what)
 
@@ -109,6 +113,36 @@ class Node(Value, frozen=True):
         if self.kappa is None or self.frequency_hz is None:
             return self.compute_w
         return self.kappa * (clock_hz or self.frequency_hz[1]) ** 3
+
+    def gain(self, cores: float) -> float:
+        """How many times faster some of its cores are than one: straight lines between the known gains, flat behind.
+
+        >>> node = Node(name="edge", flops_per_s=1e9, cores=4, core_gains=((2, 1.8), (4, 3.0)))
+        >>> [round(node.gain(cores), 3) for cores in (1, 2, 3, 4)]
+        [1.0, 1.8, 2.4, 3.0]
+        """
+        if not self.core_gains:
+            return cores
+        before, gain = (1.0, 1.0) if self.core_gains[0][0] > 1 else self.core_gains[0]
+        if cores <= before:
+            return gain * cores / before
+        for known, known_gain in self.core_gains:
+            if cores <= known:
+                return gain + (known_gain - gain) * (cores - before) / (known - before)
+            before, gain = known, known_gain
+        return gain
+
+    def _check_gains(self, what: str) -> None:
+        before, gained = 0.0, 0.0
+        for cores, gain in self.core_gains:
+            check_number(what, "core_gains", cores, 65536.0, 1.0)
+            check_number(what, "core_gains", gain, 65536.0, 1.0)
+            if cores <= before or gain < gained:
+                raise ClusterError(
+                    f"{what} has a gain of {gain:g} with {cores:g} cores after {gained:g} with {before:g}, and gains"
+                    " are listed by rising cores and do not fall; put them in order"
+                )
+            before, gained = cores, gain
 
     def _check_frequency(self, what: str) -> None:
         if self.frequency_hz is None:

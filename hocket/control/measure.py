@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from hocket.cluster import Cluster, Node
+from hocket.control.curve import measured_curve, measured_sum_s_per_byte
 from hocket.control.progress import Progress, silent
 from hocket.control.sessions import Reach, open_program, paced
 from hocket.graph import topology
@@ -89,7 +90,15 @@ def measure(
     version = f"hocket {__version__}, onnxruntime {installed('onnxruntime')}"
     profile = measured_profile(model.graph, times, version=version)
     costs = {name: _codec_cost(name, feeds, repeats) for name in codecs}
-    entries = [entry.replace(codecs=_slower(costs, cluster.node[entry.node])) for entry in profile.entries]
+    curve, sum_s = measured_curve(model), measured_sum_s_per_byte(model)
+    entries = [
+        entry.replace(
+            codecs=_slower(costs, cluster.node[entry.node]),
+            curve=curve,
+            memory_s_per_byte=sum_s * _factor(cluster.node[entry.node]),
+        )
+        for entry in profile.entries
+    ]
     return profile.replace(entries=tuple(entries))
 
 
@@ -112,14 +121,19 @@ def _codec_cost(name: str, feeds: Mapping[str, np.ndarray], repeats: int) -> Cod
 
 
 def _slower(costs: Mapping[str, CodecCost], node: Node) -> dict[str, CodecCost]:
-    """The same on a node that is slowed down; `paced` has made a number of it."""
-    factor = 1.0 if node.slowdown == "auto" else node.slowdown
+    """The same on a node that is slowed down."""
+    factor = _factor(node)
     return {
         name: cost.replace(
             encode_s_per_byte=cost.encode_s_per_byte * factor, decode_s_per_byte=cost.decode_s_per_byte * factor
         )
         for name, cost in costs.items()
     }
+
+
+def _factor(node: Node) -> float:
+    """How many times slower a node is; `paced` has made a number of it."""
+    return 1.0 if node.slowdown == "auto" else node.slowdown
 
 
 def _node_times(

@@ -11,6 +11,7 @@ from hocket.control.progress import Progress, silent
 from hocket.control.sessions import open_session
 from hocket.cost import evaluate
 from hocket.errors import PlanError
+from hocket.graph import Graph
 from hocket.graph.execute import Runner, checked_inputs, random_inputs
 from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
@@ -27,6 +28,15 @@ class Spread(Value, frozen=True):
     p50: float
     p90: float
     n: int
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Spread":
+        """The spread of some seconds.
+
+        >>> Spread.of([3.0, 1.0, 2.0])
+        Spread(p50=2.0, p90=2.8, n=3)
+        """
+        return cls(p50=float(np.median(seconds)), p90=float(np.quantile(seconds, 0.9)), n=len(seconds))
 
 
 class Figures(Noun, frozen=True, tag="hocket.report/1"):
@@ -61,12 +71,20 @@ class Report:
 
 
 def load_for(solution: Solution) -> Model:
-    """Load the model that a solution was made for, with random weights where it has none.
+    """Load the model that a solution of one task was made for, with random weights where it has none.
 
     Raises:
         PlanError: the file is not the one that was planned.
     """
-    graph = solution.problem.task.graph
+    return load_planned(solution.problem.task.graph)
+
+
+def load_planned(graph: Graph) -> Model:
+    """Load the model that was planned as a graph, with random weights where it has none.
+
+    Raises:
+        PlanError: the graph has no file, or it is not the one that was planned.
+    """
     if graph.source is None:
         raise PlanError(f"the plan of {graph.name!r} names no model file; plan again from a file")
     model = load_model(graph.source.path, shapes={tensor.name: tensor.shape for tensor in graph.inputs})
@@ -128,14 +146,14 @@ def run(
         spans = session.trace() if trace else None
         program = session.program
     results = [answer.outputs for answer in (*answers, *streamed)]
-    absolute, relative = _errors(expected, results)
+    absolute, relative = differences(expected, results)
     cost = evaluate(solution.problem, solution.plan)
-    median = float(np.median(latencies))
+    measured = Spread.of(latencies)
     sites = {site.name: site for site in program.sites}
     figures = Figures(
         predicted_s=cost.latency_s,
-        measured_s=Spread(p50=median, p90=float(np.quantile(latencies, 0.9)), n=len(latencies)),
-        prediction_error=median / cost.latency_s - 1 if cost.latency_s else 0.0,
+        measured_s=measured,
+        prediction_error=measured.p50 / cost.latency_s - 1 if cost.latency_s else 0.0,
         predicted_period_s=cost.period_s,
         throughput_per_s=len(streamed) / elapsed,
         max_abs_error=absolute,
@@ -148,7 +166,7 @@ def run(
     return Report(figures=figures, answer=results[-1], trace=spans)
 
 
-def _errors(expected: Mapping[str, np.ndarray], results: Sequence[Mapping[str, np.ndarray]]) -> tuple[float, float]:
+def differences(expected: Mapping[str, np.ndarray], results: Sequence[Mapping[str, np.ndarray]]) -> tuple[float, float]:
     """Largest absolute difference, and largest difference / largest magnitude, over all outputs and answers."""
     absolute = relative = 0.0
     for name, whole_output in expected.items():

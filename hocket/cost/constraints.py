@@ -3,43 +3,89 @@
 C1 (the plan covers the graph, on nodes that exist and can reach each other) is checked by `plan.lower`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from hocket.cost.cost import Cost, Violation
 from hocket.cost.objective import FIELDS, figure
 from hocket.cost.problem import Problem
+from hocket.plan import Plan
+from hocket.plan.shares import overbooked, reserved, whole_of_station
 from hocket.units import show
 
+Shares = Mapping[str, Mapping[str, float]]
+"""Node or resource -> task -> the fraction that it takes from the others."""
+_LEAST_LEFT = 1e-9
 
-def violations(problem: Problem, cost: Cost, costs: Sequence[Cost]) -> tuple[Violation, ...]:
+
+def violations(
+    problem: Problem, cost: Cost, costs: Mapping[str, Cost], plan: Plan | None = None
+) -> tuple[Violation, ...]:
     """Every broken constraint, with the values and what would make it fit.
 
     Args:
         problem: the constraints.
         cost: of all tasks together.
-        costs: of each task, in the order of the problem's tasks.
+        costs: task -> its own cost; refused tasks are not there.
+        plan: whose shares are added up; absent = nobody has a share.
     """
-    return (*_load(problem, costs), *_per_task(problem, costs), *_memory(problem, cost), *_limits(problem, cost))
+    shares = reserved(problem.cluster, plan) if plan else {}
+    return (
+        *_shares(problem, shares),
+        *_load(problem, costs, shares),
+        *_per_task(problem, costs),
+        *_memory(problem, cost),
+        *_limits(problem, cost),
+    )
 
 
-def _load(problem: Problem, costs: Sequence[Cost]) -> Iterator[Violation]:
+def _constraint(problem: Problem, whole: str) -> Literal["C2", "C4"]:
+    return "C2" if whole in problem.cluster.node else "C4"
+
+
+def _shares(problem: Problem, shares: Shares) -> Iterator[Violation]:
+    """C2 and C4 for what is given away in shares."""
+    for whole, total in overbooked(shares):
+        constraint = _constraint(problem, whole)
+        yield Violation(
+            constraint=constraint,
+            sentence=f"{constraint}: the shares of a resource add up to at most 1, and those of {whole!r} to"
+            f" {total:.6g}; lower one",
+        )
+
+
+def _load(problem: Problem, costs: Mapping[str, Cost], shares: Shares) -> Iterator[Violation]:
     """C2 for nodes, C4 for links: what arrives per second must be less than what can be done."""
     loads: dict[str, float] = {}
-    for task, cost in zip(problem.tasks, costs, strict=True):
-        for name, seconds in cost.busy_s.items():
-            loads[name] = loads.get(name, 0.0) + task.rate_per_s * seconds
+    for task in problem.tasks:
+        if task.name in costs:
+            for name, seconds in costs[task.name].busy_s.items():
+                if seconds:
+                    loads[name] = loads.get(name, 0.0) + task.rate_per_s * seconds
     for name, load in sorted(loads.items()):
+        whole = whole_of_station(name)
+        constraint = _constraint(problem, whole)
+        left = 1 - sum(shares.get(name, {}).values())  # a share itself has no shares
         if load >= 1:
-            constraint = "C2" if name in problem.cluster.node else "C4"
+            remedy = "use a larger share" if whole != name else "move work elsewhere"
             yield Violation(
                 constraint=constraint,
                 sentence=f"{constraint}: a station works less than all the time, and {name!r} would be busy"
-                f" {load:.3g} seconds per second; lower the rate or move work elsewhere",
+                f" {load:.3g} seconds per second; lower the rate or {remedy}",
+            )
+        elif load >= left or left < _LEAST_LEFT:
+            yield Violation(
+                constraint=constraint,
+                sentence=f"{constraint}: tasks without a share have what the shares leave, and of {name!r} that is"
+                f" {max(left, 0.0):.3g} where they would need {load:.3g}; lower the shares or give them some",
             )
 
 
-def _per_task(problem: Problem, costs: Sequence[Cost]) -> Iterator[Violation]:
-    for task, cost in zip(problem.tasks, costs, strict=True):
+def _per_task(problem: Problem, costs: Mapping[str, Cost]) -> Iterator[Violation]:
+    for task in problem.tasks:
+        if task.name not in costs:
+            continue
+        cost = costs[task.name]
         latency = cost.sojourn_s if cost.sojourn_s is not None else cost.latency_s
         if task.deadline_s is not None and latency > task.deadline_s:
             yield Violation(

@@ -41,7 +41,9 @@ class Cost(Noun, frozen=True, tag="hocket.cost/1"):
     value: float = 0.0
     """Of the objective, constraints not looked at: see `violations`."""
     busy_s: dict[str, float] = {}
-    """Resource -> seconds per request."""
+    """Station -> seconds per request: a node, a resource, or the share `node/task` that a task holds of one."""
+    refused: tuple[str, ...] = ()
+    """Tasks that are not served; each adds its `refusal_cost` to the value, and nothing to anything else."""
     violations: tuple[Violation, ...] = ()
     trace: Trace | None = None
 

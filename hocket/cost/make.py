@@ -56,7 +56,7 @@ def problem_for(
 
 FORMAT = "hocket.problem/1"
 _TASK_KEYS = {"name", "model", "shape", "profile", "source", "inputs", "outputs", "rate", "deadline",
-              "accuracy", "reliability", "weight", "priority"}  # fmt: skip
+              "accuracy", "reliability", "weight", "priority", "refusal_cost"}  # fmt: skip
 _KEYS = {"format", "cluster", "task", "objective", "margin", "queue", "whole_model"}
 
 
@@ -139,7 +139,7 @@ def _task(
     profile = Profile.load(path.parent / data["profile"]) if "profile" in data else formula_profile(graph, cluster)
     source = cluster.require(data.get("source", cluster.source)).name
     fields = {"accuracy": "accuracy_floor", "reliability": "reliability_floor", "weight": "weight",
-              "priority": "priority"}  # fmt: skip
+              "priority": "priority", "refusal_cost": "refusal_cost"}  # fmt: skip
     values = {
         "name": data.get("name", graph.name),
         "inputs": data.get("inputs", {tensor.name: source for tensor in graph.inputs}),
@@ -164,6 +164,7 @@ class _TaskFields(msgspec.Struct, omit_defaults=True):
     reliability_floor: Probability | None = None
     weight: NonNegative = 1.0
     priority: int = 0
+    refusal_cost: NonNegative | None = None
 
 
 def _shapes(where: str, data: object) -> dict[str, tuple[int, ...]]:

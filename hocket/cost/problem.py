@@ -34,6 +34,8 @@ class Task(Value, frozen=True, dict=True):
     reliability_floor: Probability | None = None
     weight: NonNegative = 1.0
     priority: int = 0
+    refusal_cost: NonNegative | None = None
+    """What it costs, in the unit of the objective, not to serve this task; None = it has to be served."""
     input_codecs: dict[str, float] = {}
     """Lossless codecs that fit the inputs (`png`, `raw+zlib`) -> bytes after / bytes before."""
 
@@ -118,11 +120,16 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
             "price": price,
         }
 
-    def together(self, values: Sequence[float]) -> float:
-        """One time from a time of each task, as the objective says."""
+    def together(self, values: Sequence[float], tasks: Sequence[Task] | None = None) -> float:
+        """One time from a time of each task, as the objective says.
+
+        Args:
+            values: one per task.
+            tasks: whose values they are; absent = all.
+        """
         if self.objective.aggregate == "max":
-            return max(values)
-        weights = [task.weight for task in self.tasks]
+            return max(values, default=0.0)
+        weights = [task.weight for task in (self.tasks if tasks is None else tasks)]
         total = sum(weight * value for weight, value in zip(weights, values, strict=True))
         return total / (sum(weights) or 1.0) if self.objective.aggregate == "mean" else total
 

@@ -8,6 +8,7 @@ from hocket.graph import Graph
 from hocket.plan.check_places import check_place, nodes_of
 from hocket.plan.placement import Place, positions
 from hocket.plan.plan import Entry, Plan
+from hocket.plan.shares import fault, overbooked, reserved
 
 Ends = Mapping[str, str]
 """Tensor -> node."""
@@ -21,6 +22,7 @@ def check(
     inputs: Mapping[str, Ends] | None = None,
     outputs: Mapping[str, Ends] | None = None,
     codecs: Collection[str] | None = None,
+    refusable: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Everything in a plan that contradicts its models or its cluster.
 
@@ -31,6 +33,7 @@ def check(
         inputs: task -> input tensor -> node that has it; absent = the source of the cluster.
         outputs: task -> output tensor -> node that needs it; absent = the source of the cluster.
         codecs: names that the nodes understand; absent = any.
+        refusable: tasks that need no entry.
 
     Returns:
         One sentence per fault; () for a plan that can be lowered.
@@ -47,7 +50,7 @@ def check(
             for given, names in ((inputs, [tensor.name for tensor in graph.inputs]), (outputs, graph.outputs))
         ]
         found += check_entry(entry, graph, cluster, ends[0], ends[1], codecs=codecs)
-    found += _tasks(plan, graphs)
+    found += _tasks(plan, graphs, refusable)
     found += _shares(plan, cluster)
     return tuple(dict.fromkeys(found))
 
@@ -66,10 +69,10 @@ def check_entry(
     yield from _names(entry, graph, cluster)
 
 
-def _tasks(plan: Plan, graphs: Mapping[str, Graph]) -> Iterator[str]:
+def _tasks(plan: Plan, graphs: Mapping[str, Graph], refusable: Collection[str]) -> Iterator[str]:
     served = {entry.task for entry in plan.entries}
     for task, graph in graphs.items():
-        if task not in served:
+        if task not in served and task not in refusable:
             yield f"C1: every task has an entry, and {task!r} has none; add one or drop the task"
         expected, sha256 = (graph.source.sha256 if graph.source else ""), plan.graph.get(task, "")
         if expected and sha256 and expected != sha256:
@@ -190,20 +193,14 @@ def _names(entry: Entry, graph: Graph, cluster: Cluster) -> Iterator[str]:
 
 def _shares(plan: Plan, cluster: Cluster) -> Iterator[str]:
     """Each share for itself, then what all entries together take of one resource."""
-    _, _, resources = cluster.to_program()
-    known = cluster.node.keys() | cluster.medium.keys() | {resource.name for resource in resources}
-    taken: dict[str, float] = {}
-    for entry in plan.entries:
-        for name, share in entry.shares.items():
-            cores = cluster.node[name].cores if name in cluster.node else 1
-            whole_cores = share == int(share) and share <= cores
-            if name not in known:
-                yield f"C1: a share is of a node or a resource, and {name!r} is neither; correct its name"
-            elif share > 1 and not whole_cores:
-                limit = f"0 to 1, or up to {cores} whole cores" if name in cluster.node else "0 to 1"
-                yield f"C1: a share is {limit}, and {entry.task!r} takes {share:g} of {name!r}; lower it"
-            else:
-                taken[name] = taken.get(name, 0.0) + (share if share <= 1 else share / cores)
-    for name, total in sorted(taken.items()):
-        if total > 1 + 1e-9:
-            yield f"C1: the shares of a resource add up to at most 1, and those of {name!r} to {total:g}; lower one"
+    faults = [fault(cluster, entry.task, *share) for entry in plan.entries for share in entry.shares.items()]
+    yield from (sentence for sentence in faults if sentence)
+    if any(faults):
+        return
+    try:
+        taken = reserved(cluster, plan)
+    except PlanError as error:
+        yield str(error)
+        return
+    for name, total in overbooked(taken):
+        yield f"C1: the shares of a resource add up to at most 1, and those of {name!r} to {total:g}; lower one"

@@ -1,8 +1,12 @@
-"""Clocks that a plan sets: a slower processor takes longer and, its power growing with the cube, saves energy."""
+"""Clocks that a plan sets: a slower processor takes longer and, its power growing with the cube, saves energy.
+
+A share of a processor makes it slower too, and saves nothing.
+"""
 
 from hocket.cluster import Cluster
 from hocket.errors import PlanError
 from hocket.plan.plan import Entry
+from hocket.plan.shares import held
 
 
 def clocks_hz(cluster: Cluster, entry: Entry) -> dict[str, float]:
@@ -29,9 +33,16 @@ def clocks_hz(cluster: Cluster, entry: Entry) -> dict[str, float]:
 
 
 def slower_by(cluster: Cluster, entry: Entry) -> dict[str, float]:
-    """Node -> how many times longer it computes at the clock that the entry sets than at its greatest."""
+    """Node -> how many times longer it computes with the clock and the share that the entry sets than at its best.
+
+    Raises:
+        PlanError: a clock or a share that the node does not have (C1).
+    """
     ratios = {}
     for name, clock_hz in clocks_hz(cluster, entry).items():
         limits = cluster.node[name].frequency_hz
         ratios[name] = limits[1] / clock_hz if limits else 1.0
+    for name, part in held(cluster, entry).items():
+        if name in cluster.node:
+            ratios[name] = ratios.get(name, 1.0) / part.speed
     return ratios

@@ -73,6 +73,7 @@ class Exchange:
         """Partial value -> its tensor."""
         self._needs: dict[tuple[str, str], list[Some]] = {}
         self._found: dict[tuple[str, str, int], Source] = {}
+        self._answered: dict[object, list[tuple[int, Some]]] = {}
         for piece in self.pieces:
             self._ask(piece)
         for name, node in outputs.items():
@@ -125,44 +126,47 @@ class Exchange:
 
     def _shared_out(self, value: str, node: str) -> list[tuple[_Holder, Some]]:
         """Which holder brings which region, local ones (that bring nothing) left out."""
-        holders = self._holders.get(value, [])
-        wanted = self._needs[value, node]
-        if len(holders) == 1 and holders[0].region is None:
-            if holders[0].node == node:
-                return []
-            regions: Sequence[Some] = (None,) if None in wanted else self._merged(value, wanted)
-            return [(holders[0], region) for region in regions]
-        shape = self.shape(value)
-        own = [self._box(holder.region, shape) for holder in holders if holder.node == node]
-        rest = missing(self._merged_boxes(value, wanted), own)
-        others = sorted((holder for holder in holders if holder.node != node), key=lambda h: self._far(h, node, value))
-        found: list[tuple[_Holder, Region]] = []
-        taken: set[int] = set()
-        for holder in others:
-            if holder.race and holder.race in taken:
-                continue
-            box = self._box(holder.region, shape)
-            parts = merge(part for piece in rest if volume(part := intersect(piece, box)))
-            if holder.race and parts:  # any one copy must bring all that is needed
-                parts = (reduce(hull, parts),)
-            racing = [other for other in others if other.race == holder.race] if holder.race else [holder]
-            found += [(each, part) for part in parts for each in racing]
-            taken |= {holder.race} - {0}
-            rest = missing(rest, [box])
-        return [(holder, None if region == whole(shape) else region) for holder, region in found]
+        holders, wanted = self._holders.get(value, []), tuple(self._needs[value, node])
+        # Layers repeat: the same question about another tensor has the same answer.
+        key = (self.shape(value), self.dtype(value), node, wanted, tuple(holder[1:] for holder in holders))
+        if key not in self._answered:
+            self._answered[key] = self._divided(value, node, wanted, holders)
+        return [(holders[number], region) for number, region in self._answered[key]]
 
-    def _far(self, holder: _Holder, node: str, value: str) -> tuple[float, int]:
+    def _divided(
+        self, value: str, node: str, wanted: Sequence[Some], holders: Sequence[_Holder]
+    ) -> list[tuple[int, Some]]:
+        """(holder, region) of what has to travel to a node: the nearest of several holders brings what they share."""
+        shape = self.shape(value)
+        full = whole(shape)
+        own = [self._box(holder.region, shape) for holder in holders if holder.node == node]
+        rest = missing(merge(self._box(region, shape) for region in wanted), own)
+        others = [number for number, holder in enumerate(holders) if holder.node != node]
+        others.sort(key=lambda number: (self._far(holders[number], node, value), number))
+        found: list[tuple[int, Region]] = []
+        taken: set[int] = set()
+        for number in others:
+            race = holders[number].race
+            if not rest or (race and race in taken):
+                continue
+            box = self._box(holders[number].region, shape)
+            parts = merge(part for piece in rest if volume(part := intersect(piece, box)))
+            if race and parts:  # any one copy must bring all that is needed
+                parts = (reduce(hull, parts),)
+            racing = [other for other in others if holders[other].race == race] if race else [number]
+            found += [(each, part) for part in parts for each in racing]
+            taken |= {race} - {0}
+            rest = missing(rest, [box])
+        return [(number, None if region == full else region) for number, region in found]
+
+    def _far(self, holder: _Holder, node: str, value: str) -> float:
         if not self._cluster.reachable(holder.node, node):
-            return float("inf"), holder.maker
-        return self._cluster.transfer_s(holder.node, node, self.nbytes(value, holder.region)), holder.maker
+            return float("inf")
+        return self._cluster.transfer_s(holder.node, node, self.nbytes(value, holder.region))
 
     def _merged_boxes(self, value: str, wanted: Iterable[Some]) -> tuple[Region, ...]:
         shape = self.shape(value)
         return merge(self._box(region, shape) for region in wanted)
-
-    def _merged(self, value: str, wanted: Iterable[Some]) -> list[Some]:
-        full = whole(self.shape(value))
-        return [None if box == full else box for box in self._merged_boxes(value, wanted)]
 
     @staticmethod
     def _box(region: Some, shape: tuple[int, ...]) -> Region:

@@ -1,6 +1,7 @@
 """Requests under way, seen from the session: what has come back, and what an answer is."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,13 @@ class Answer:
     """From the moment its source node had the input to the moment the output's node had the answer."""
     round_trip_s: float
     """The same as the session saw it, with the way to the source and back."""
+    waited_s: float = 0.0
+    """Before that, from its arrival until the window had room for it."""
+
+    @property
+    def sojourn_s(self) -> float:
+        """From its arrival to its answer."""
+        return self.waited_s + self.latency_s
 
 
 @dataclass(slots=True)
@@ -33,6 +41,7 @@ class Pending:
     """Output tensor -> sources that may still bring it."""
     unfed: set[str]
     """Source nodes that have not said when they had the input."""
+    arrival_s: float
     start_s: float = float("inf")
     stop_s: float = 0.0
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
@@ -59,9 +68,52 @@ class Pending:
         """Whether everything has come."""
         return not self.unfed and len(self.outputs) == len(self.wanted)
 
+    @property
+    def waited_s(self) -> float:
+        """How long it had to wait until it could be sent."""
+        return self.sent_s - self.arrival_s
+
     def answer(self) -> Answer:
         """The finished request's answer."""
-        return Answer(self.request, self.outputs, self.stop_s - self.start_s, self.arrived_s - self.sent_s)
+        return Answer(
+            self.request, self.outputs, self.stop_s - self.start_s, self.arrived_s - self.sent_s, self.waited_s
+        )
+
+
+class Coming:
+    """Requests that have not been sent yet, and when the next of them arrives.
+
+    Args:
+        requests: inputs of each.
+        arrivals_s: when each arrives, on `time.monotonic`; None = when it is drawn.
+    """
+
+    def __init__(self, requests: Iterable[Mapping[str, np.ndarray]], arrivals_s: Iterable[float] | None) -> None:
+        self._requests = iter(requests)
+        self._arrivals = None if arrivals_s is None else iter(arrivals_s)
+        self.due_s = 0.0
+        """When `take` may be called next; infinity = there are no more."""
+        self._advance()
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be another one."""
+        return self.due_s < float("inf")
+
+    def take(self) -> tuple[Mapping[str, np.ndarray], float] | None:
+        """The inputs of the next and when it arrived; None = there are no more."""
+        arrival_s, inputs = self.due_s, next(self._requests, None)
+        if inputs is None:
+            self.due_s = float("inf")
+            return None
+        if self._arrivals is None:
+            arrival_s = time.monotonic()
+        self._advance()
+        return inputs, arrival_s
+
+    def _advance(self) -> None:
+        if self._arrivals is not None:
+            self.due_s = next(self._arrivals, float("inf"))
 
 
 def check_inputs(program: Program, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ def deploy(
     emulate: bool,
     lease_s: float,
     warmups: int,
+    lanes: Mapping[str, str],
 ) -> None:
     """Send every node what it lacks and let it prepare its part; returns when all are ready.
 
@@ -45,7 +46,7 @@ def deploy(
     text = program.to_json().encode()
     for node, own in parts.items():
         models = tuple(wire.Model(each.segment, each.sha256, dict(each.weights)) for each in own)
-        message = wire.Prepare(name, node, tuple(peers), models, emulate, lease_s, warmups)
+        message = wire.Prepare(name, node, tuple(peers), models, emulate, lease_s, warmups, lanes.get(node, ""))
         client.send(node, message, [text, *(each.model for each in own)])
     for node in parts:
         prepared = client.wait(node, wire.Prepared, timeout_s=max(client.timeout_s, _LEAST_PREPARE_S))

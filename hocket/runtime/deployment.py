@@ -7,6 +7,7 @@ waits: what arrives is put into a mailbox, what is ready goes to the lane, what 
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from hocket.program import INPUT, Program, Transfer
 from hocket.runtime import wire
 from hocket.runtime.emulation import Ledger
 from hocket.runtime.executable import Executable
-from hocket.runtime.lane import Job, Lane, Result
+from hocket.runtime.lane import COMMON, Job, Key, Lane, Result
 from hocket.runtime.mailbox import Fire, Mailboxes
 from hocket.runtime.pacer import Pacer
 from hocket.runtime.routes import Routes
@@ -37,10 +38,19 @@ class Deployment:
         lane: where to compute.
         send: queues a message for a peer.
         ledger: of emulated links; None = the links are real.
+        processor: the slower processor that the program has for itself here; empty = it has the node's like all others.
     """
 
     def __init__(
-        self, name: str, program: Program, node: str, owner: str, lane: Lane, send: Send, ledger: Ledger | None
+        self,
+        name: str,
+        program: Program,
+        node: str,
+        owner: str,
+        lane: Lane,
+        send: Send,
+        ledger: Ledger | None,
+        processor: str = COMMON,
     ) -> None:
         self.name, self.program, self.node, self.owner = name, program, node, owner
         self.counts: Counter[str] = Counter(late=0, repeated=0)
@@ -48,11 +58,13 @@ class Deployment:
         self._routes, self._mailboxes = Routes(program, node), Mailboxes(program, node)
         self._lane, self._send = lane, send
         self._pacer = Pacer(self._routes.site.slowdown, threads=self._routes.site.threads)
+        self._processor = processor
         self._executables: dict[str, Executable] = {}
         self._seen: dict[int, set[tuple[int, int]]] = {}
         self._spans: deque[Row] = deque(maxlen=_MOST_SPANS)
         self._feds: deque[wire.Fed] = deque()
         self._low = 0
+        self._used_s = self._busy_s = 0.0
 
     @property
     def routes(self) -> Routes:
@@ -148,6 +160,10 @@ class Deployment:
         total = self.counts + self._mailboxes.counts
         return {**{name: total[name] for name in ("late", "repeated")}, "pending": self._mailboxes.pending()}
 
+    def computing(self) -> dict[str, int]:
+        """CPU time that was used here, and how long a processor was kept busy with it, in microseconds."""
+        return {"used_us": round(1e6 * self._used_s), "busy_us": round(1e6 * self._busy_s)}
+
     def wire_to(self, target: str, nbytes: int) -> tuple[float, float]:
         """Take the wire to a neighbour now: when it starts, and when an emulated one delivers (0 = real)."""
         now_s = time.monotonic()
@@ -207,16 +223,26 @@ class Deployment:
                 self._deliver(fire.request, segment.id, tensor, None)
             return
         executable = self._executables[segment.id]
+        self._work(
+            (fire.request, segment.priority, segment.id),
+            lambda: executable.run(inputs),
+            lambda result: self._computed(fire, result),
+            executable.expected_s * self._pacer.slowdown,
+        )
+
+    def _work(
+        self, key: Key, work: Callable[[], Any], done: Callable[[Result], None], expected_s: float = float("inf")
+    ) -> None:
+        """Compute something when it is its turn, unless its request has been given up by then."""
+        wanted: Callable[[], bool] = lambda: key[0] >= self._low  # noqa: E731
+
+        def over(result: Result) -> None:
+            self._used_s += result.used_s
+            self._busy_s += result.stop_s - result.start_s
+            done(result)
+
         self._lane.submit(
-            Job(
-                (fire.request, segment.priority, segment.id),
-                segment.id,
-                lambda: executable.run(inputs),
-                lambda result: self._computed(fire, result),
-                self._pacer,
-                lambda: fire.request >= self._low,
-                executable.expected_s * self._pacer.factor,
-            )
+            Job(key, key[2], work, over, self._pacer, wanted, expected_s, program=self.name, processor=self._processor)
         )
 
     def _computed(self, fire: Fire, result: Result) -> None:
@@ -261,9 +287,7 @@ class Deployment:
             self._note("encode", transfer.id, request, self.node, "", result.start_s, result.stop_s, array.nbytes)
             self._launch(index, 0, request, *result.value)
 
-        key = (request, transfer.priority, transfer.id)
-        wanted: Callable[[], bool] = lambda: request >= self._low  # noqa: E731
-        self._lane.submit(Job(key, transfer.id, lambda: describe(array, transfer.codec), done, self._pacer, wanted))
+        self._work((request, transfer.priority, transfer.id), lambda: describe(array, transfer.codec), done)
 
     def _decode(self, transfer: Transfer, request: int, tensor: wire.Tensor, buffers: Sequence[wire.Frame]) -> None:
         def done(result: Result) -> None:
@@ -274,9 +298,7 @@ class Deployment:
             self._note("decode", transfer.id, request, self.node, "", result.start_s, result.stop_s, nbytes)
             self._deliver(request, transfer.id, transfer.tensor, result.value)
 
-        key = (request, transfer.priority, transfer.id)
-        wanted: Callable[[], bool] = lambda: request >= self._low  # noqa: E731
-        self._lane.submit(Job(key, transfer.id, lambda: restore(tensor, buffers), done, self._pacer, wanted))
+        self._work((request, transfer.priority, transfer.id), lambda: restore(tensor, buffers), done)
 
     def _launch(
         self, index: int, hop: int, request: int, tensor: wire.Tensor | None, buffers: Sequence[wire.Frame]

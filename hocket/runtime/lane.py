@@ -1,7 +1,13 @@
-"""The compute lane: what computes on a node, one thing at a time.
+"""The compute lane: what computes on a node.
 
-Work goes to a thread of its own, so that the event loop can take what arrives meanwhile. Handing over to a thread and
-back costs about a tenth of a millisecond, so work that is known to be shorter than that is done in place.
+Work goes to a thread of its own, one job after another, so that the event loop can take what arrives meanwhile. Handing
+over to a thread and back costs about a tenth of a millisecond, so work that is known to be shorter than that is done in
+place.
+
+A node does one thing at a time, in turns of its programs (`hocket.program.turns`), and is busy with a job until its
+pacer says that it is over. A program that has a share of the node reserved has, as it were, a slower processor of its
+own: its jobs wait for nothing but each other, and nobody waits for them. The thread is idle for as long as jobs of
+slowed processors are only waited for, so it can compute those of all of them.
 """
 
 import heapq
@@ -12,15 +18,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hocket.errors import HocketError
-from hocket.runtime.pacer import Pacer
+from hocket.program.turns import Turns
+from hocket.runtime.pacer import LEAST_WAIT_S, Pacer
 
 SHORT_S = 2e-4
+COMMON = ""
+"""The processor of the programs that have no share reserved."""
 
 Key = tuple[int, int, str]
-"""(request, priority, id): of what is ready the least goes first."""
+"""(request, priority, id): of what a program has ready the least goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,10 @@ class Job:
     """Asked just before the work; False skips it."""
     expected_s: float = float("inf")
     """How long it will take; infinity = not known."""
+    program: str = ""
+    """Whose turn it is."""
+    processor: str = COMMON
+    """What it keeps busy: the node's, or the one that a program has for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,91 +59,170 @@ class Result:
     error: str
     start_s: float
     stop_s: float
+    used_s: float
+    """On the clock of its pacer: CPU seconds where the work has one thread."""
+
+
+class _Ready(NamedTuple):
+    key: Key
+    number: int
+    job: Job
+    since_s: float
+
+
+class _Work(NamedTuple):
+    """A job and the processor that it keeps busy from a moment on."""
+
+    processor: "_Processor"
+    job: Job
+    start_s: float
+
+
+class _Done(NamedTuple):
+    """What came of the work, and when it really ran."""
+
+    work: _Work
+    skipped: bool
+    """It was not wanted any more."""
+    value: Any
+    error: str
+    start_s: float
+    stop_s: float
+    used_s: float
+    """On the clock of its pacer."""
+
+
+class _Processor:
+    def __init__(self) -> None:
+        self.turns: Turns[_Ready] = Turns()
+        self.free_s = 0.0
+        self.work: _Work | None = None
+
+    def start_s(self) -> float:
+        """When its next job could have begun."""
+        return max(self.turns.peek().since_s, self.free_s)
 
 
 class Lane:
-    """Runs jobs, not interrupting any, and hands results over through `finished`.
+    """Runs jobs, not interrupting any; all but the work itself happens on the thread that submits.
 
     Args:
-        wake: called after every job, from the lane's thread.
+        wake: called after every job, from the lane's thread: it is time to `settle`.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self.busy: tuple[str, int, float] = ("", -1, 0.0)
-        """Label, request and start of the job that runs."""
         self._wake = wake
         self._numbers = itertools.count()
-        # A heap, and a bell that rings once for each entry: SimpleQueue is several times faster than PriorityQueue,
-        # and a single heappush or heappop is atomic.
-        self._heap: list[tuple[Key, int, Job | None]] = []
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._finished: deque[tuple[Job, Result | None]] = deque()
-        self._fresh = 0  # jobs in the heap that the thread has not been told of
-        self._under_way = 0  # jobs that the thread has been told of and that have not been settled
+        self._processors: dict[str, _Processor] = {COMMON: _Processor()}
+        self._waiting: list[tuple[float, int, _Done]] = []  # computed, and over at a moment to come
+        self._begun: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._finished: deque[_Done] = deque()
+        self._handed = 0  # jobs that the thread has and that have not come back
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="hocket-lane", daemon=True)
         self._thread.start()
 
+    @property
+    def busy(self) -> tuple[str, int, float]:
+        """Label, request and start of the job that has run for longest; "" and -1 = nothing runs."""
+        under_way = [processor.work for processor in self._processors.values() if processor.work is not None]
+        first = min(under_way, key=lambda work: work.start_s, default=None)
+        return ("", -1, 0.0) if first is None else (first.job.label, first.job.key[0], first.start_s)
+
+    @property
+    def due_s(self) -> float:
+        """When the next job is over that has been computed already; infinity = there is none."""
+        return self._waiting[0][0] if self._waiting else float("inf")
+
     def submit(self, job: Job) -> None:
-        """Make a job ready; it begins with the next `settle`: of what one event makes ready the least goes first."""
-        self._put(job.key, job)
-        self._fresh += 1
+        """Make a job ready; it begins with the next `settle`: of what one event makes ready the first goes first."""
+        processor = self._processors.setdefault(job.processor, _Processor())
+        processor.turns.put(job.program, _Ready(job.key, next(self._numbers), job, time.monotonic()))
 
     def settle(self) -> None:
-        """Call `done` for all finished jobs and begin those that are ready; on the thread that submits."""
+        """Call `done` for all jobs that are over, then begin those whose turn it is."""
         while True:
             while self._finished:
-                job, result = self._finished.popleft()
-                self._under_way -= 1
-                if result is not None:
-                    job.done(result)
-            if not self._fresh:
+                self._handed -= 1
+                self._take_back(self._finished.popleft())
+            while self._waiting and self._waiting[0][0] <= time.monotonic():
+                due_s, _, done = heapq.heappop(self._waiting)
+                self._end(done, due_s)
+            if not self._begin():
                 return
-            first = self._heap[0][2] if self._under_way == 0 else None
-            if first is not None and first.expected_s < SHORT_S:
-                self._fresh -= 1
-                self._under_way += 1
-                self._work(heapq.heappop(self._heap)[2])
-                continue
-            self._under_way += self._fresh
-            while self._fresh:
-                self._fresh -= 1
-                self._bell.put(None)
+
+    def forget(self, program: str) -> None:
+        """A program has ended: nothing of it begins any more."""
+        for name, processor in list(self._processors.items()):
+            processor.turns.forget(program)
+            if name != COMMON and processor.work is None and not processor.turns:
+                del self._processors[name]
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Let the running job end and take no other."""
-        self._put((-(1 << 62), 0, ""), None)
-        self._bell.put(None)
+        self._closing = True
+        self._begun.put(None)
         self._thread.join(timeout_s)
 
-    def _put(self, key: Key, job: Job | None) -> None:
-        heapq.heappush(self._heap, (key, next(self._numbers), job))
+    # ------------------------------------------------------------ on the thread that submits
+
+    def _begin(self) -> bool:
+        """Give every free processor its next job; whether one was done in place, so that there may be more to do."""
+        free = [each for each in self._processors.values() if each.work is None and each.turns]
+        for processor in sorted(free, key=_Processor.start_s):
+            start_s = processor.start_s()
+            work = processor.work = _Work(processor, processor.turns.take().job, start_s)
+            if work.job.expected_s < SHORT_S and self._handed == 0:
+                self._take_back(_compute(work))
+                return True
+            self._handed += 1
+            self._begun.put(work)
+        return False
+
+    def _take_back(self, done: _Done) -> None:
+        pacer = done.work.job.pacer
+        if done.skipped or pacer is None or not pacer.paced:
+            self._release(done, done.start_s, done.stop_s)
+            return
+        due_s = pacer.due_s(done.work.start_s, done.used_s)
+        if due_s - time.monotonic() < LEAST_WAIT_S:
+            self._end(done, due_s)
+        else:
+            heapq.heappush(self._waiting, (due_s, next(self._numbers), done))
+
+    def _end(self, done: _Done, due_s: float) -> None:
+        """The time of a paced job is over."""
+        now_s = time.monotonic()
+        if done.work.job.pacer is not None:
+            done.work.job.pacer.ended(due_s, now_s)
+        self._release(done, done.work.start_s, now_s)
+
+    def _release(self, done: _Done, start_s: float, stop_s: float) -> None:
+        done.work.processor.work, done.work.processor.free_s = None, stop_s
+        if not done.skipped:
+            done.work.job.done(Result(done.value, done.error, start_s, stop_s, done.used_s))
+
+    # ------------------------------------------------------------ on the lane's thread
 
     def _run(self) -> None:
-        while True:
-            self._bell.get()
-            _, _, job = heapq.heappop(self._heap)
-            if job is None:
-                return
-            self._work(job)
+        while (work := self._begun.get()) is not None and not self._closing:
+            self._finished.append(_compute(work))
             self._wake()
 
-    def _work(self, job: Job | None) -> None:
-        if job is not None:
-            wanted = job.wanted is None or job.wanted()
-            self._finished.append((job, self._do(job) if wanted else None))
 
-    def _do(self, job: Job) -> Result:
-        start_s = time.monotonic()
-        self.busy = (job.label, job.key[0], start_s)
-        value, error = None, ""
-        try:
-            since_s = job.pacer.now_s() if job.pacer else 0.0
-            value = job.work()
-            if job.pacer is not None:
-                job.pacer.pause(since_s)
-        except HocketError as problem:
-            error = str(problem)
-        except Exception as problem:  # noqa: BLE001 (border of the thread: the node must live on and say what happened)
-            error = f"{job.label} failed ({type(problem).__name__}: {problem}); this is a fault of hocket, report it"
-        self.busy = ("", -1, 0.0)
-        return Result(value, error, start_s, time.monotonic())
+def _compute(work: _Work) -> _Done:
+    job = work.job
+    if job.wanted is not None and not job.wanted():
+        now_s = time.monotonic()
+        return _Done(work, True, None, "", now_s, now_s, 0.0)
+    clock = job.pacer.now_s if job.pacer is not None else time.monotonic
+    start_s, since_s = time.monotonic(), clock()
+    value, error = None, ""
+    try:
+        value = job.work()
+    except HocketError as problem:
+        error = str(problem)
+    except Exception as problem:  # noqa: BLE001 (border of the thread: the node must live on and say what happened)
+        error = f"{job.label} failed ({type(problem).__name__}: {problem}); this is a fault of hocket, report it"
+    used_s = clock() - since_s
+    return _Done(work, False, value, error, start_s, time.monotonic(), used_s)

@@ -92,7 +92,7 @@ def _whole_s(
     for _ in range(_WARM_UPS + repeats):
         start_s, since_s = time.monotonic(), pacer.now_s()
         session.run(names, dict(inputs))
-        pacer.pause(since_s)
+        pacer.pause(start_s, since_s)
         times.append(time.monotonic() - start_s)
         time.sleep(PAUSE_S)
     del session, values

@@ -126,7 +126,7 @@ class Node:
     def _patience_s(self) -> float:
         """How long the loop may wait for the next message."""
         now_s = time.monotonic()
-        due_s = self._later[0][0] if self._later else float("inf")
+        due_s = min(self._later[0][0] if self._later else float("inf"), self._lane.due_s)
         soft_s = self._next_tick_s
         for program in self._programs.values():
             due_s = min(due_s, program.next_deadline_s())
@@ -180,10 +180,12 @@ class Node:
         self._send(sender, wire.Pong(message.sent_s, time.monotonic(), label[:512], since_s, request, owned))
 
     def _count(self, sender: str, message: wire.Count, buffers: Buffers) -> None:  # noqa: ARG002
-        total = Counter(self.counts)
+        total = Counter(self.counts, used_us=0, busy_us=0)
         total.update(self._transport.counters())
         for program in self._programs.values():
             total.update(program.counters())
+            if program.owner == sender:
+                total.update(program.computing())
         total["weight_bytes"] = self._weights.nbytes
         total["waiting"] = len(self._later)
         self._send(sender, wire.Counted(dict(total)))
@@ -255,7 +257,7 @@ class Node:
             peer = peers.get(target)
             self._send(_peer_id(peer) if peer is not None else target, content, parts)
 
-        deployment = Deployment(message.program, program, message.node, sender, self._lane, send, ledger)
+        deployment = Deployment(message.program, program, message.node, sender, self._lane, send, ledger, message.lane)
         for target in deployment.routes.next_nodes:
             if target not in peers:
                 raise NodeError(f"node {target!r} comes without its address; give one for each node")
@@ -291,6 +293,7 @@ class Node:
     def _drop(self, name: str) -> None:
         if self._programs.pop(name, None) is not None:
             self._leases_s.pop(name, None)
+            self._lane.forget(name)
             gone = {_peer_id(peer) for peer in self._peers.pop(name, {}).values()}
             for peer in gone - {_peer_id(peer) for peers in self._peers.values() for peer in peers.values()}:
                 self._transport.disconnect(peer)

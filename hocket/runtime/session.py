@@ -2,54 +2,44 @@
 
 import contextlib
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import numpy as np
 
 from hocket.errors import LateError, NodeError, PlanError
 from hocket.program import Artifact, Program, Span, Trace, WeightSource
 from hocket.runtime import wire
-from hocket.runtime.answers import Answer, Pending, check_inputs
+from hocket.runtime.answers import Answer, Coming, Pending, check_inputs
 from hocket.runtime.client import Client, check_welcome
 from hocket.runtime.deploy import align, deploy
-from hocket.runtime.emulation import Ledger
-from hocket.runtime.inproc import Network
-from hocket.runtime.keys import Keys, read_token
-from hocket.runtime.launch import Processes, Threads
+from hocket.runtime.fleet import Fleet, Reach
 from hocket.runtime.node import clock_id
 from hocket.runtime.tensors import describe, restore
 from hocket.runtime.transport import Transport
-from hocket.runtime.zmq_transport import ZmqTransport, is_loopback
 
 _LEASE_S = 600.0
 _WAIT_S = 0.1
-_START_S = 15.0  # a process needs this long on a busy host, whatever requests may take
 
 
 class Session:
     """Runs one program; a context manager that leaves nothing running.
 
-    Nodes whose address is a loopback one with port 0 are started here as processes; others are connected to. It
-    lives in the process of the program's source: the way from here to the source node is not part of any latency.
+    It lives in the process of the program's source: the way from here to the source node is not part of any latency.
+    It belongs to the thread that uses it; several sessions on one fleet may be used by a thread each.
 
     Args:
         program: what to run.
         artifacts: the model of every segment.
         weights: gives a weight by its hash; asked only for what nodes lack.
-        addresses: node -> address or join token, instead of the program's.
-        keys: our key pair, for nodes that were given by join token.
-        plaintext: allow plaintext beyond this computer.
-        emulate: make the program's wires as slow as it says; None = where all nodes are started here.
+        fleet: running nodes that it attaches to; None = it has its own, which ends with it.
         timeout_s: how long a node may be silent and a request may take.
-        network: run the nodes as threads on this in-process network instead (for tests).
-        cpus: node -> processor that a node started here runs on.
         warmups: runs of every segment before the first request.
+        lanes: node -> the lane of its own that the program has there, shared with the sessions of this fleet that name
+            it too: its work waits for nobody else's; on other nodes it takes turns with all.
+        reach: as for `Fleet`, without one.
 
     Raises:
         NodeError: a node cannot be started or reached, or refuses.
@@ -61,34 +51,32 @@ class Session:
         artifacts: Sequence[Artifact],
         weights: WeightSource,
         *,
-        addresses: Mapping[str, str] | None = None,
-        keys: Keys | None = None,
-        plaintext: bool = False,
-        emulate: bool | None = None,
+        fleet: Fleet | None = None,
         timeout_s: float = 30.0,
-        network: Network | None = None,
-        cpus: Mapping[str, int] | None = None,
         warmups: int = 2,
+        lanes: Mapping[str, str] | None = None,
+        **reach: Unpack[Reach],
     ) -> None:
         if not timeout_s > 0:
             raise PlanError(f"a timeout is more than 0 s, got {timeout_s:g}; give one")
+        if fleet is not None and reach:
+            raise PlanError(f"a fleet says how its nodes are reached, and {min(reach)!r} is given too; give it there")
         self.program, self.timeout_s = program, timeout_s
         self._name = f"{program.name[:100]}/{secrets.token_hex(8)}"
-        self._folder = Path(tempfile.mkdtemp(prefix="hocket-"))
-        self._ledger: Ledger | None = None
-        self._nodes: Processes | Threads | None = None
         self._transport: Transport | None = None
         self._spans: list[Span] = []
         self._requests: list[Span] = []
         self._next = 0
         self._pending: dict[int, Pending] = {}
         self._low = 0
+        nodes = set(program.nodes())
+        self._owns = fleet is None
+        self.fleet = fleet or Fleet(
+            (site for site in program.sites if site.name in nodes), timeout_s=timeout_s, **reach
+        )
+        self.emulated = self.fleet.emulated
         try:
-            given = self._places(addresses or {})
-            mine = [node for node in program.nodes() if node not in given]
-            self.emulated = not given if emulate is None else emulate
-            self._start(mine, network, keys, plaintext, cpus)
-            self._open(given, mine, artifacts, weights, warmups)
+            self._open(artifacts, weights, warmups, lanes or {})
         except BaseException:
             self.close()
             raise
@@ -111,12 +99,20 @@ class Session:
         """
         return next(iter(self.stream([inputs], window=1)))
 
-    def stream(self, requests: Iterable[Mapping[str, np.ndarray]], window: int | None = None) -> Iterator[Answer]:
+    def stream(
+        self,
+        requests: Iterable[Mapping[str, np.ndarray]],
+        window: int | None = None,
+        *,
+        arrivals_s: Iterable[float] | None = None,
+    ) -> Iterator[Answer]:
         """Serve requests as they are drawn from an iterable, several at once; answers come in their order.
 
         Args:
             requests: inputs of each.
             window: most requests under way; None = the program's.
+            arrivals_s: when each arrives, rising, on `time.monotonic`; None = as soon as it can be served. Where the
+                window is full it waits.
         """
         window = self.program.window if window is None else window
         if not 1 <= window <= self.program.window:
@@ -125,19 +121,18 @@ class Session:
             raise NodeError("the session is closed; open a new one")
         if self._pending:
             raise NodeError("another stream of this session is under way; end it first, or use its window")
-        source, more = iter(requests), True
+        coming = Coming(requests, arrivals_s)
         expected = self._low
         done: dict[int, Answer] = {}
         try:
-            while more or self._pending or done:
-                while more and len(self._pending) < window and self._next < self._low + self.program.window:
-                    inputs = next(source, None)
-                    if inputs is None:
-                        more = False
-                    else:
-                        self._feed(check_inputs(self.program, inputs))
-                if self._pending and expected not in done:
-                    self._step(done)
+            while coming.more or self._pending or done:
+                while self._room(window) and coming.due_s <= time.monotonic():
+                    drawn = coming.take()
+                    if drawn is not None:
+                        self._feed(check_inputs(self.program, drawn[0]), drawn[1])
+                if expected not in done and (self._pending or coming.more):
+                    due_s = coming.due_s if self._room(window) else float("inf")
+                    self._step(done, min(max(due_s - time.monotonic(), 0.0), _WAIT_S))
                 while expected in done:
                     yield done.pop(expected)
                     expected += 1
@@ -149,11 +144,12 @@ class Session:
 
     def trace(self) -> Trace:
         """All that has happened since the session began, on one clock from its first request."""
+        return measured_trace(self.program.name, self.spans(), self.clock_error_s)
+
+    def spans(self) -> list[Span]:
+        """All that has happened since the session began, on `time.monotonic`."""
         self._collect()
-        spans = sorted([*self._requests, *self._spans], key=lambda span: (span.start_s, span.stop_s))
-        origin_s = min((span.start_s for span in self._requests), default=0.0)
-        moved = tuple(span.replace(start_s=span.start_s - origin_s, stop_s=span.stop_s - origin_s) for span in spans)
-        return Trace(name=self.program.name, judge="measured", spans=moved, clock_error_s=self.clock_error_s)
+        return [*self._requests, *self._spans]
 
     @property
     def clock_error_s(self) -> float:
@@ -161,7 +157,8 @@ class Session:
         return max((error for _, error in self._clocks.values()), default=0.0)
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Node -> what it dropped, refused and holds."""
+        """Node -> what it dropped, refused and holds; of this session also `used_us`, CPU time, and `busy_us`, how long
+        its work kept a processor busy, in microseconds."""
         return {node: self._client.ask(node, wire.Count(), wire.Counted).counters for node in self._client.nodes}
 
     def probe(self, source: str, target: str, nbytes: int) -> float:
@@ -173,88 +170,53 @@ class Session:
         return (probed.stop_s + self._clocks[target][0]) - (probed.start_s + self._clocks[source][0])
 
     def close(self) -> None:
-        """End the session and every node that it started; may be called again."""
+        """End the session, and the nodes that it started; may be called again."""
         transport, self._transport = self._transport, None
-        nodes, self._nodes = self._nodes, None
         try:
             if transport is not None:
                 self._say_goodbye(transport)
                 transport.close()
         finally:
-            if nodes is not None:
-                nodes.stop()
-            if self._ledger is not None:
-                self._ledger.close()
-                self._ledger = None
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._owns:
+                self.fleet.close()
 
     # ------------------------------------------------------------ beginning and end
 
-    def _places(self, addresses: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-        """Node -> address and public key, of the nodes that run already."""
-        places = {}
-        for site in self.program.sites:
-            address = addresses.get(site.name, site.address)
-            if address.startswith("hocket1:"):
-                places[site.name] = read_token(address)
-            elif not (is_loopback(address) and address.endswith(":0")):
-                places[site.name] = (address, "")
-        return {node: places[node] for node in self.program.nodes() if node in places}
-
-    def _start(
-        self,
-        mine: list[str],
-        network: Network | None,
-        keys: Keys | None,
-        plaintext: bool,
-        cpus: Mapping[str, int] | None,
-    ) -> None:
-        path = self._folder / "links" if self.emulated else None
-        if path is not None:
-            self._ledger = Ledger.create(path)
-        if network is not None:
-            self._nodes, self._transport = Threads(network, self._ledger), network.open("session")
-        else:
-            self._nodes = Processes(path, cpus)
-            self._transport = ZmqTransport("session", keys=keys, plaintext=plaintext)
-        self._started = self._nodes.start(mine, max(self.timeout_s, _START_S))
-
     def _open(
-        self,
-        given: Mapping[str, tuple[str, str]],
-        mine: Sequence[str],
-        artifacts: Sequence[Artifact],
-        weights: WeightSource,
-        warmups: int,
+        self, artifacts: Sequence[Artifact], weights: WeightSource, warmups: int, lanes: Mapping[str, str]
     ) -> None:
-        if self._transport is None or self._nodes is None:
-            raise NodeError("the session is closed; open a new one")
-        self._client = Client(self._transport, self._nodes.check, self.timeout_s)
-        places = {**given, **{node: (self._started[node], "") for node in mine}}
+        self._transport = self.fleet.connect()
+        self._client = Client(self._transport, self.fleet.check, self.timeout_s)
+        places = {node: self._place(node) for node in self.program.nodes()}
         for node, (address, key) in places.items():
             self._client.connect(node, address, key)
         welcomes = {node: self._greet(node) for node in places}
         self._clocks = align(self._client, welcomes, clock_id())
-        peers = [wire.Peer(node, address, key) for node, (address, key) in places.items()]
         deploy(
             self._client,
             self._name,
             self.program,
             artifacts,
             weights,
-            peers,
+            [wire.Peer(node, address, key) for node, (address, key) in places.items()],
             emulate=self.emulated,
             lease_s=_LEASE_S,
             warmups=warmups,
+            lanes={node: f"{self.fleet.name}/{lane}" for node, lane in lanes.items()},
         )
-        if self._ledger is not None:
-            self._ledger.restart(time.monotonic())
+        if self._owns:
+            self.fleet.restart_links()
+
+    def _place(self, node: str) -> tuple[str, str]:
+        if node not in self.fleet.places:
+            raise NodeError(f"the fleet has no node {node!r}; it has {', '.join(self.fleet.places)}")
+        return self.fleet.places[node]
 
     def _greet(self, node: str) -> wire.Welcome:
         welcome = self._client.ask(node, wire.Hello(wire.VERSION, "session"), wire.Welcome)
         codecs = {transfer.codec for transfer in self.program.transfers if node in transfer.path}
         providers = {name for site in self.program.sites if site.name == node for name in site.providers}
-        check_welcome(node, welcome, codecs, providers, self._ledger.id if self._ledger is not None else "")
+        check_welcome(node, welcome, codecs, providers, self.fleet.ledger_id)
         return welcome
 
     def _say_goodbye(self, transport: Transport) -> None:
@@ -264,22 +226,27 @@ class Session:
 
     # ------------------------------------------------------------ requests
 
-    def _feed(self, inputs: Mapping[str, np.ndarray]) -> None:
+    def _room(self, window: int) -> bool:
+        """Whether another request may be sent."""
+        return len(self._pending) < window and self._next < self._low + self.program.window
+
+    def _feed(self, inputs: Mapping[str, np.ndarray], arrival_s: float) -> None:
         request, self._next = self._next, self._next + 1
         wanted: dict[str, int] = {}
         for binding in self.program.outputs:
             wanted[binding.tensor] = wanted.get(binding.tensor, 0) + 1
         nodes = sorted({binding.node for binding in self.program.inputs})
-        self._pending[request] = Pending(request, inputs, time.monotonic(), wanted, set(nodes))
+        now_s = time.monotonic()
+        self._pending[request] = Pending(request, inputs, now_s, wanted, set(nodes), min(arrival_s, now_s))
         for node in nodes:
             names = tuple(binding.tensor for binding in self.program.inputs if binding.node == node)
             described = [describe(inputs[name]) for name in names]
             message = wire.Feed(self._name, request, self._low, names, tuple(tensor for tensor, _ in described))
             self._client.send(node, message, [buffer for _, buffers in described for buffer in buffers])
 
-    def _step(self, done: dict[int, Answer]) -> None:
+    def _step(self, done: dict[int, Answer], patience_s: float) -> None:
         """Take one message, or find out that a request is late."""
-        event = self._client.receive(_WAIT_S)
+        event = self._client.receive(patience_s)
         if event is not None:
             self._take(*event, done)
         oldest = min(self._pending.values(), key=lambda pending: pending.sent_s, default=None)
@@ -323,7 +290,7 @@ class Session:
                 id=self.program.name,
                 request=pending.request,
                 node=source,
-                start_s=pending.start_s,
+                start_s=pending.start_s - pending.waited_s,
                 stop_s=pending.stop_s,
             )
         )
@@ -379,3 +346,11 @@ class Session:
             stop_s=ended_s,
             nbytes=int(nbytes),  # type: ignore[call-overload]
         )
+
+
+def measured_trace(name: str, spans: Iterable[Span], clock_error_s: float) -> Trace:
+    """Spans on one clock as a trace that begins with its first request."""
+    ordered = sorted(spans, key=lambda span: (span.start_s, span.stop_s))
+    origin_s = min((span.start_s for span in ordered if span.kind == "request"), default=0.0)
+    moved = tuple(span.replace(start_s=span.start_s - origin_s, stop_s=span.stop_s - origin_s) for span in ordered)
+    return Trace(name=name, judge="measured", spans=moved, clock_error_s=clock_error_s)

@@ -12,7 +12,7 @@ import msgspec
 
 from hocket.errors import FormatError
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"hkt1"
 MOST_HEADER_BYTES = 1 << 20
 MOST_BUFFERS = 4096
@@ -128,6 +128,8 @@ class Prepare(Message, frozen=True, tag="prepare"):
     emulate: bool
     lease_s: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
     warmups: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    lane: Name = ""
+    """The lane of its own that the program has here, shared by all that name it; empty = it takes turns with others."""
 
 
 class Prepared(Message, frozen=True, tag="prepared"):

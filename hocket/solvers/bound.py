@@ -1,8 +1,9 @@
 """Values that no plan can beat, for every metric.
 
 They hold for every plan that computes each operator on one node and sends activations as they are, inputs raw or in
-one of the task's lossless codecs. What they leave out: sequential, energy and price see the nodes as two groups; the
-period sees work as a fluid and links one tensor at a time; latency sees one path and no queues.
+one of the task's lossless codecs. What they leave out: sequential, energy and price let units be on several nodes in
+parts (of large problems: see the nodes as two groups); the period does too, or sees work as a fluid and links one
+tensor at a time; latency sees one path and no queues.
 """
 
 from functools import partial
@@ -12,12 +13,22 @@ import numpy as np
 from hocket.cost import Problem, Task
 from hocket.solvers.additive import SUMS, Additive, Costs
 from hocket.solvers.cut import least_cut
+from hocket.solvers.exact.relaxation import relaxed_bound
 from hocket.solvers.layout import Floats, Layout
 from hocket.solvers.period import period_bound
 
+_KEPT = "kept lower_bound"
+
 
 def lower_bound(problem: Problem) -> float:
-    """A value of the objective that no plan can beat, in the metric's SI unit."""
+    """A value of the objective that no plan can beat, in the metric's SI unit; it is worked out once per problem."""
+    if _KEPT not in problem.__dict__:
+        problem.__dict__[_KEPT] = _of_objective(problem)
+    bound: float = problem.__dict__[_KEPT]
+    return bound
+
+
+def _of_objective(problem: Problem) -> float:
     objective = problem.objective
     if objective.metric != "weighted":
         return metric_bound(problem, objective.metric)
@@ -41,11 +52,14 @@ def _of_task(problem: Problem, task: Task, metric: str) -> float:
     if not layout.units:
         return 0.0
     if metric == "period":
-        return period_bound(layout)
+        bound = period_bound(layout)
+        return max(bound, relaxed_bound(layout, metric, bound)) if len(layout.hosts) > 1 else bound
     additive = Additive(layout, {metric if metric in SUMS else "sequential": 1.0})
     if metric == "latency":
         return max(path_bound(additive, calls=True), period_bound(layout))
     bound = sum_bound(additive)
+    if len(layout.hosts) > 2:
+        bound = max(bound, relaxed_bound(layout, metric, bound))
     return max(bound, path_bound(additive, calls=False)) if metric == "sequential" else bound
 
 

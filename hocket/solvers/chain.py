@@ -103,13 +103,18 @@ class Chain:
         return [int(self.hosts[of_blocks[block]]) for block in self.block_of]
 
     @cached_property
+    def held(self) -> Floats:
+        """(M, N, N) least seconds for which each tensor holds a resource between two nodes; inf = there is no way."""
+        return holds(self.layout, self.additive.ways)
+
+    @cached_property
     def holds(self) -> tuple[Floats, Floats, Floats]:
         """Seconds for which the busiest resource on its way is held by each crossing of a straight chain.
 
         Returns:
             (D,) of the input, (L, D, D) of the tensor before each block, (D,) of the answer.
         """
-        nets, held = self.layout.nets, holds(self.layout, self.additive.ways)
+        nets, held = self.layout.nets, self.held
         hosts, steps = self.hosts, np.zeros((len(self.blocks), len(self.hosts), len(self.hosts)))
         for block, number in self._through.items():
             steps[block] = held[number][np.ix_(hosts, hosts)]

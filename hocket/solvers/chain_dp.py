@@ -14,7 +14,6 @@ Cards     pipeedge, edgeshard
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -23,16 +22,18 @@ from hocket.cost import Cost, Problem, evaluate
 from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of, weights_of
+from hocket.solvers.bottleneck import Bottleneck, least_sum
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.layout import Floats
 from hocket.solvers.period import period_bound
 from hocket.solvers.solver import Proposal
-from hocket.solvers.stages import Runs, Stage, least_busiest, least_sum
+from hocket.solvers.stages import Runs, Stage
 from hocket.solvers.stop import Stop
 
 _SAME = 1e-9
+Aim = Literal["period", "sum"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,50 +99,69 @@ class _Search:
         calls = self.problem.objective.metric == "latency"
         return self.layout.call_s[self.chain.hosts] if calls else np.zeros(len(self.chain.hosts))
 
-    def by_stages(self, aim: Literal["period", "sum"]) -> Proposal:
+    def by_stages(self, aim: Aim) -> Proposal:
         """The best plan with one run of blocks per node."""
-        # A window of 2 asks least of memory. If the plan that it allows fits with its own window, nothing is better.
-        found = self._stages(aim, 2, None, period_bound(self.layout) if aim == "period" else 0.0)
-        if found is None:
+        bound = period_bound(self.layout, self.chain.held) if aim == "period" else 0.0
+        stages = self._least(aim, bound)
+        if stages is None:
             raise self._infeasible()
-        plan, value, count = found
+        plan = self._plan(stages)
         cost = evaluate(self.problem, plan)
-        if any(violation.constraint == "C6" for violation in cost.violations):
-            plan, value = self._by_count(aim, value, count)
-            cost = evaluate(self.problem, plan)
         if not cost.feasible:
             raise RefusedError(
                 "chain_dp cannot solve this problem: the best plan with one run of blocks per node breaks a"
                 f" constraint ({cost.violations[0].sentence})"
             )
-        return self._proven(plan, cost, value, "stages")
+        return self._proven(plan, cost, self._value(aim, stages), "stages", bound if aim == "period" else None)
 
-    def _by_count(self, aim: Literal["period", "sum"], relaxed: float, likely: int) -> tuple[Plan, float]:
-        """The best over all numbers of runs, each with the window that it needs, the likely number first."""
-        best: tuple[Plan, float] | None = None
-        for count in sorted(range(1, len(self.chain.hosts) + 1), key=lambda count: abs(count - likely)):
-            found = self._stages(aim, count + 1, count, relaxed, np.inf if best is None else best[1])
-            if found is not None and (best is None or found[1] < best[1]):
-                best = found[:2]
-        if best is None:
-            raise self._infeasible()
-        return best
+    def _least(self, aim: Aim, lower: float) -> list[Stage] | None:
+        """The best runs, memory for the requests under way included; None if none fit.
 
-    def _stages(
-        self, aim: Literal["period", "sum"], window: int, count: int | None, least: float, below: float = np.inf
-    ) -> tuple[Plan, float, int] | None:
+        With up to `most` runs a node needs room for at least `fewest` + 1 requests: what is best with room for so many
+        is a bound for all numbers between the two, and the best of them if it has room for as many as it needs itself.
+        """
+        best: tuple[float, list[Stage]] | None = None
+        ranges = [(1, len(self.chain.hosts), lower)]
+        while ranges:
+            fewest, most, bound = ranges.pop()
+            if fewest > most or (best is not None and bound >= best[0]):
+                continue
+            stages = self._stages(aim, fewest + 1, most, bound, np.inf if best is None else best[0])
+            if stages is None:
+                continue
+            value, count = self._value(aim, stages), len(stages)
+            if count <= fewest or self._fits(stages):
+                best = (value, stages)
+            else:
+                # The same numbers of runs with the room that this plan shows to be needed, and the smaller ones.
+                ranges += [(fewest, count - 1, value), (count, most, value)]
+        return None if best is None else best[1]
+
+    def _fits(self, stages: list[Stage]) -> bool:
+        ends = self.chain.room(len(stages) + 1)
+        return all(ends[stage.start, stage.host] >= stage.stop for stage in stages)
+
+    def _value(self, aim: Aim, stages: list[Stage]) -> float:
+        runs = self._runs(2)
+        return runs.busiest(stages) if aim == "period" else self._costs(runs).total(stages)
+
+    def _stages(self, aim: Aim, window: int, most: int, lower: float, below: float) -> list[Stage] | None:
+        """The best of at most so many runs that fit with this window; None if none does, or none is below a value."""
         runs = self._runs(window)
-        if runs.sets * (runs.length + 1) * (8 * runs.width if aim == "sum" else 1) > self.most_states:
-            raise RefusedError(
-                f"chain_dp cannot solve this problem: {runs.sets} sets of nodes with {runs.length} blocks are more"
-                f" than {self.most_states} states"
-            )
+        search = Bottleneck(runs, most)
+        self._check_size(search.states * (8 * runs.width if aim == "sum" else 1), runs)
         if aim == "period":
-            stages = least_busiest(runs, least, count, below)
-            return None if stages is None else (self._plan(stages), runs.busiest(stages), len(stages))
+            return search.least(lower, below)
         costs = self._costs(runs)
-        stages = least_sum(runs, costs, count)
-        return None if stages is None else (self._plan(stages), _sum(costs, stages), len(stages))
+        stages = least_sum(runs, costs, most)
+        return None if stages is None or costs.total(stages) >= below else stages
+
+    def _check_size(self, states: int, runs: Runs) -> None:
+        if states > self.most_states:
+            raise RefusedError(
+                f"chain_dp cannot solve this problem: {states // (runs.length + 1)} sets of nodes with {runs.length}"
+                f" blocks are more than {self.most_states} states"
+            )
 
     def _runs(self, window: int) -> Runs:
         enter, steps, leave = self.chain.holds
@@ -155,21 +175,26 @@ class _Search:
 
     def _plan(self, stages: list[Stage]) -> Plan:
         hosts = [stage.host for stage in stages for _ in range(stage.start, stage.stop)]
-        return self.additive.plan(self.chain.places(hosts))
+        # Without packed inputs nothing has to be known of what crossings cost.
+        codecs = self.additive.codecs if self.layout.task.input_codecs else {}
+        return self.layout.plan(self.chain.places(hosts), codecs)
 
-    def _proven(self, plan: Plan, cost: Cost, value: float, over: Literal["blocks", "stages"]) -> Proposal:
+    def _proven(
+        self, plan: Plan, cost: Cost, value: float, over: Literal["blocks", "stages"], bound: float | None = None
+    ) -> Proposal:
         """The value found is a lower bound over the space; the plan is the best if the judge gives the same."""
         same = abs(cost.value - value) <= _SAME * max(abs(cost.value), abs(value))
+        bound = lower_bound(self.problem) if bound is None else bound
         if same and self.chain.untidy is None and self.additive.departs is None:
             if over == "blocks" and self.chain.is_fine:
                 return Proposal(plan=plan, bound=cost.value, over="units")
-            return Proposal(plan=plan, bound=lower_bound(self.problem), over=over)
+            return Proposal(plan=plan, bound=bound, over=over)
         if not self.relaxed:
             raise RefusedError(
                 f"chain_dp cannot solve this problem: by its own sum the best plan takes {value:.6g} and by the judge's"
                 f" {cost.value:.6g}, because crossings share a link or blocks take several calls"
             )
-        return Proposal(plan=plan, bound=lower_bound(self.problem))
+        return Proposal(plan=plan, bound=bound)
 
     def _infeasible(self) -> Exception:
         from hocket.solvers.fixed import best_fixed
@@ -177,11 +202,6 @@ class _Search:
         return infeasible(
             self.problem, "all plans with one run of blocks per node", best_fixed(self.problem).violations[0].sentence
         )
-
-
-def _sum(costs: Runs, stages: list[Stage]) -> float:
-    total = sum(costs.work(stage) for stage in stages)
-    return total + sum(float(costs.steps[b.start, a.host, b.host]) for a, b in pairwise(stages))
 
 
 def shortest(chain: Chain, calls: Floats) -> tuple[float, list[int]]:

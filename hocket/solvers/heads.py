@@ -43,11 +43,26 @@ def heads(text: str, name: str = "the module") -> dict[str, str]:
 
 
 def table_of(solvers: Iterable[type[Any]]) -> list[dict[str, str]]:
-    """A row per solver: name, summary, solves, answer, time, source, departs, cards."""
+    """A row per solver: name, family, summary, solves, answer, time, source, departs, cards."""
     rows = []
     for solver in solvers:
         module = inspect.getmodule(solver)
         text = textwrap.dedent((module.__doc__ if module else None) or "")
         found = {head.lower(): value for head, value in heads(text, solver.__name__).items()}
-        rows.append({"name": solver.name, "summary": text.strip().partition("\n")[0], **found})
+        summary = text.strip().partition("\n")[0]
+        rows.append({"name": solver.name, "family": family_of(solver), "summary": summary, **found})
     return rows
+
+
+def family_of(solver: type[Any]) -> str:
+    """The part of `hocket.solvers` that a solver is in, `general` outside of them, or the package that it comes from.
+
+    >>> from hocket.solvers.min_cut import MinCut
+    >>> family_of(MinCut)
+    'general'
+    """
+    package, _, rest = solver.__module__.partition(".")
+    if package != "hocket":
+        return package
+    inside = rest.split(".")[1:]
+    return inside[0] if len(inside) > 1 else "general"

@@ -14,7 +14,7 @@ _STEPS = 100
 _LESS = 1 - 1e-12
 
 
-def period_bound(layout: Layout) -> float:
+def period_bound(layout: Layout, held: Floats | None = None) -> float:
     """Seconds of the busiest node or link that no plan can beat which sends its tensors as they are.
 
     Take any time h. Either some tensor of the plan holds a link for h or longer, and the period is at least h. Or none
@@ -23,13 +23,18 @@ def period_bound(layout: Layout) -> float:
     least that of the best fluid division of these lumps over the nodes that each may be on. So the lesser of h and that
     fluid period is a bound, for every h. As h grows the lumps fall apart and the fluid period falls: the best h is
     found by halving among the times for which tensors hold links.
+
+    Args:
+        layout: units and nets.
+        held: (M, N, N) as `holds` gives it; absent = it is worked out.
     """
     hosts = list(layout.hosts)
     seconds, calls = layout.seconds[:, hosts], layout.call_s[hosts]
     best = _fluid(seconds, calls)
     if len(hosts) == 0 or not layout.nets:
         return best * _LESS
-    held = holds(layout, Ways(layout.problem.cluster))
+    if held is None:
+        held = holds(layout, Ways(layout.problem.cluster))
     times = np.unique(held[np.isfinite(held) & (held > best)])
     low, high = 0, len(times)
     while low < high:

@@ -5,6 +5,7 @@ from graphs import graph_of, link, mesh, node, operator, problem_of, profile_of
 
 from hocket.cluster import Cluster
 from hocket.cost import Cost, Objective, Problem, evaluate
+from hocket.cost.evaluate import entry_of
 from hocket.errors import ClusterError, GraphError, PlanError, ProfileError
 from hocket.graph import Graph, Source
 from hocket.plan import Plan
@@ -147,7 +148,7 @@ def test_a_plan_for_another_file_or_task_is_refused() -> None:
     assert str(caught.value) == "C1: every task has an entry, and 'task' has none; add one or drop the task"
     plan = plan_for("task", graph(), ["a", "a"])
     with pytest.raises(PlanError) as caught:
-        evaluate(made, Plan(entries=plan.entries * 2))
+        entry_of(Plan(entries=plan.entries * 2), made.task)
     assert str(caught.value) == ("this version serves a task by one entry, and 'task' has 2; keep one of them")
     sourced = graph().replace(source=Source(path="m.onnx", sha256="ab" * 32))
     task = made.task.replace(graph=sourced)

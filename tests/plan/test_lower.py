@@ -199,8 +199,8 @@ def small() -> Graph:
     [
         (
             {"where": (Run(operators="u..v", on=Copies(nodes=("a", "b"), mode="deal")),)},
-            "copies that are dealt out are entries of their own, and 'u..v' has some inside one; write an entry for each"
-            " node",
+            "copies that are dealt out are entries of their own, and 'u..v' has some inside one; write an entry for"
+            " each node",
         ),
         (
             {"gates": (Gate(exit="u", threshold=0.5),)},

@@ -8,7 +8,7 @@ import pytest
 from graphs import mesh, node, zoo_model
 from running import run_program, worst_error
 
-from hocket.errors import HocketError
+from hocket.errors import GraphError, HocketError, PlanError
 from hocket.graph import Graph
 from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.model import Model
@@ -111,3 +111,101 @@ def test_random_splits_give_what_the_whole_model_gives(name: str, seed: int) -> 
         if done == 2:
             break
     assert done
+
+
+def conv_chain() -> Graph:
+    return zoo_model("toy_chain").graph
+
+
+def heads() -> list[str]:
+    return [operator.name for operator in conv_chain().operators]
+
+
+def test_parts_hold_only_their_share_of_contracted_weights() -> None:
+    graph = zoo_model("lenet").graph
+    last = graph.operators[-1].name
+    size = slicer_of(graph).contraction(last)[0].size
+    program = lowered(
+        graph,
+        *rest(
+            graph,
+            len(graph.operators) - 1,
+            len(graph.operators) - 1,
+            Split(axis="contract", parts=("a", "b"), cuts=(size // 4,)),
+        ),
+    )
+    parts = [part for segment in program.segments for part in segment.parts if getattr(part, "contract", None)]
+    weights = [
+        slicer_of(graph)
+        .demand(part.operators, {last: tuple((0, n) for n in graph.tensor[last].shape)}, part.contract)
+        .weight_bytes
+        for part in parts
+    ]
+    bias = graph.tensor[last].nbytes
+    assert weights[0] - bias == pytest.approx(weights[1] / 3, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("on", "kind", "sentence"),
+    [
+        (
+            Split(axis=7, parts=("a", "b"), cuts=(1,)), PlanError,
+            "C1: a split is on an axis of its result, and 'RUN' has 4 axes and a split on 7; correct it",
+        ),
+        (
+            Split(axis=2, parts=("a", "b"), cuts=(99,)), PlanError,
+            "C1: the cuts of 'RUN' divide an axis of length 16 into 2 parts, and 99 do not; correct them",
+        ),
+        (
+            Split(axis=2, parts=("a", "b")), PlanError,
+            "C1: a split has either cuts or weights, and that of 'RUN' has neither; give one of them",
+        ),
+        (
+            Split(axis="contract", parts=("a", "b"), cuts=(1,)), PlanError,
+            "C1: the last operator of a contracted split has one axis to contract, and 'relu_3' of 'RUN' has none;"
+            " split an axis of its result",
+        ),
+        (
+            Split(axis=2, parts=("a", Copies(nodes=("b", "c"), mode="race")), cuts=(3,)), PlanError,
+            "copies of a part are mirrored, and those in 'RUN' race; race whole runs",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said_in_one_sentence(on: Split, kind: type[HocketError], sentence: str) -> None:
+    graph = conv_chain()
+    names = heads()
+    last = names.index("relu_3")
+    run = f"{names[0]}..{names[last]}"
+    with pytest.raises(kind) as caught:
+        lowered(graph, *rest(graph, 0, last, on))
+    assert str(caught.value) == sentence.replace("RUN", run)
+
+
+def test_graphs_made_by_hand_stay_whole() -> None:
+    graph = conv_chain().replace(body=b"")
+    with pytest.raises(GraphError) as caught:
+        lowered(graph, *rest(graph, 0, 1, Split(axis=2, parts=("a", "b"), cuts=(3,))))
+    assert str(caught.value) == (
+        "the operators of 'toy_chain' are not known as ONNX, so they stay whole; load its file"
+    )
+
+
+def test_a_run_that_comes_back_to_itself_is_refused() -> None:
+    model = zoo_model("toy_dag")
+    graph = model.graph
+    names = [operator.name for operator in graph.operators]
+    for size in range(2, len(names) - 1):
+        runs = [Run(operators=name, on="a") for name in names if name not in (names[0], names[size])]
+        ends = Split(axis=1, parts=("a", "b"), cuts=(1,))
+        try:
+            # Two operators that are placed as one run, with others between them outside of it.
+            module = graph.replace(
+                operators=tuple(
+                    o.replace(scope="m") if o.name in (names[0], names[size]) else o for o in graph.operators
+                )
+            )
+            lowered(module, Run(operators="m", on=ends), *runs)
+        except PlanError as error:
+            assert "is computed in one go, and what the run of" in str(error)
+            return
+    raise AssertionError("no run of the graph comes back to itself")

@@ -74,22 +74,27 @@ def test_a_file_that_is_not_a_ledger_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path / "missing")
 
 
-def test_a_pacer_stretches_cpu_time_and_carries_what_is_left() -> None:
+def test_work_ends_at_its_cpu_time_by_the_slowdown_and_what_is_missing_is_carried_on() -> None:
     pacer = Pacer(4.0)
-    start_s = time.monotonic()
-    for _ in range(200):
-        since_s = pacer.now_s()
-        sum(range(2000))
-        pacer.pause(since_s)
-    cpu_s = 0.0
-    since_s = pacer.now_s()
-    for _ in range(200):
-        sum(range(2000))
-    cpu_s = pacer.now_s() - since_s
-    assert time.monotonic() - start_s > 2 * cpu_s
+    assert pacer.due_s(100.0, 0.5) == 102.0
+    pacer.ended(102.0, 101.9997)  # too early to wait for
+    assert pacer.due_s(200.0, 0.5) == pytest.approx(202.0003)
+    pacer.ended(202.0, 202.5)  # far too late: what the host did meanwhile is not made up for
+    assert pacer.due_s(300.0, 0.5) == pytest.approx(301.998)
 
 
-def test_a_share_is_a_slowdown() -> None:
-    assert Pacer(2.0, share=0.5).factor == 4.0
-    with pytest.raises(PlanError, match=r"a pacer needs slowdown >= 1 and 0 < share <= 1, got 0.5 and 1"):
+def test_a_pacer_sleeps_for_the_rest_of_the_time() -> None:
+    pacer = Pacer(4.0)
+    start_s, begin_s = time.monotonic(), pacer.now_s()
+    for _ in range(50):
+        since_s, work_s = pacer.now_s(), time.monotonic()
+        sum(range(20_000))
+        pacer.pause(work_s, since_s)
+    assert time.monotonic() - start_s > 3.5 * (pacer.now_s() - begin_s) / 1.5
+    quick = Pacer()
+    quick.pause(time.monotonic(), quick.now_s() - 60.0)
+
+
+def test_a_pacer_only_slows_down() -> None:
+    with pytest.raises(PlanError, match=r"^a pacer needs slowdown >= 1, got 0.5; correct it$"):
         Pacer(0.5)

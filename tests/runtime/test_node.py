@@ -10,11 +10,9 @@ import tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hocket.errors import FormatError
 from hocket.program import INPUT, Artifact, Binding, Program
 from hocket.runtime import wire
 from hocket.runtime.inproc import InprocTransport, Network
-from hocket.runtime.lane import Job, Lane, Result
 from hocket.runtime.node import Node
 from hocket.runtime.tensors import describe
 
@@ -194,42 +192,3 @@ def test_a_node_takes_no_more_than_it_should(place: Place) -> None:
     reply = place.peer.reply(wire.Prepared)
     assert isinstance(reply, wire.Prepared)
     assert reply.sentence == "node 'b' shares no ledger of emulated links; start it with --emulation FILE"
-
-
-def test_the_lane_takes_the_least_of_what_is_ready() -> None:
-    ran: list[str] = []
-    woken = threading.Event()
-    lane = Lane(woken.set)
-
-    def job(request: int, priority: int, name: str, short: bool) -> Job:
-        def done(result: Result) -> None:
-            if result.error:
-                ran.append(result.error)
-
-        return Job((request, priority, name), name, lambda: ran.append(name), done, expected_s=0.0 if short else 1.0)
-
-    for short in (True, False):
-        ran.clear()
-        for key in ((1, 0, "d"), (0, 1, "c"), (0, 0, "b"), (0, 0, "a")):
-            lane.submit(job(*key, short))
-        deadline_s = time.monotonic() + 5
-        while len(ran) < 4 and time.monotonic() < deadline_s:
-            lane.settle()
-        assert ran == ["a", "b", "c", "d"]
-    lane.close()
-
-
-def test_the_lane_survives_what_it_runs() -> None:
-    lane, errors = Lane(lambda: None), []
-
-    def broken() -> None:
-        raise ZeroDivisionError("by nought")
-
-    def refused() -> None:
-        raise FormatError("no")
-
-    for work in (broken, refused):
-        lane.submit(Job((0, 0, "j"), "j", work, lambda result: errors.append(result.error), expected_s=0.0))
-    lane.settle()
-    lane.close()
-    assert errors == ["j failed (ZeroDivisionError: by nought); this is a fault of hocket, report it", "no"]

@@ -15,6 +15,7 @@ import tiny
 
 from hocket.errors import LateError, NodeError
 from hocket.program import Program, Resource, Wire
+from hocket.runtime.fleet import Fleet
 from hocket.runtime.keys import save_keys
 from hocket.runtime.measure import measure_link
 from hocket.runtime.session import Session
@@ -40,7 +41,7 @@ def gone(pid: int, timeout_s: float = 6.0) -> bool:
 
 def children(session: Session) -> dict[str, int]:
     """Node -> process id."""
-    return {name: child.process.pid for name, child in session._nodes._children.items()}
+    return {name: child.process.pid for name, child in session.fleet.launcher._children.items()}
 
 
 class Started:
@@ -94,6 +95,23 @@ def test_a_killed_node_is_one_error_and_nothing_is_left() -> None:
     assert all(gone(pid) for pid in pids.values())
 
 
+def test_processes_serve_several_sessions_until_their_fleet_ends() -> None:
+    program, artifacts = tiny.there_and_back()
+    with Fleet(program.sites) as fleet:
+        sessions = [Session(program, artifacts, tiny.no_weights, fleet=fleet, timeout_s=5.0) for _ in range(3)]
+        pids = children(sessions[0])
+        assert pids == children(sessions[2])
+        sessions[0].close()
+        for session in sessions[1:]:
+            assert (session.run(X).outputs["y"] == 111).all()
+        os.kill(pids["b"], signal.SIGKILL)
+        for session in sessions[1:]:
+            with pytest.raises(NodeError, match=r"node 'b' has ended with code -9"):
+                for _ in range(100_000):
+                    session.run(X)
+    assert all(gone(pid) for pid in pids.values())
+
+
 def test_a_stopped_node_is_late_and_named() -> None:
     session = Session(*tiny.there_and_back(), tiny.no_weights, timeout_s=1.5)
     pids = children(session)
@@ -118,7 +136,7 @@ from hocket.runtime.session import Session
 if __name__ == "__main__":
     with Session(*tiny.there_and_back(), tiny.no_weights) as session:
         session.run({{"x": np.zeros(tiny.SHAPE, np.float32)}})
-        print(*[child.process.pid for child in session._nodes._children.values()], flush=True)
+        print(*[child.process.pid for child in session.fleet.launcher._children.values()], flush=True)
         for answer in session.stream({{"x": np.zeros(tiny.SHAPE, np.float32)}} for _ in iter(int, 1)):
             pass
 """

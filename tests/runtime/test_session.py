@@ -247,6 +247,16 @@ def test_a_slowed_node_takes_longer() -> None:
     assert busy_s(50.0) > 5 * busy_s(1.0)
 
 
+def test_a_session_counts_what_it_computed() -> None:
+    with opened(*tiny.there_and_back(shape=(1, 400_000), slowdown=20.0)) as session:
+        for _ in range(5):
+            session.run({"x": np.zeros((1, 400_000), np.float32)})
+        counters = session.counters()
+    for node in "ab":
+        assert counters[node]["used_us"] > 0
+        assert counters[node]["busy_us"] > 15.0 * counters[node]["used_us"]
+
+
 def weighted() -> tuple[Program, list[Artifact], dict[str, np.ndarray]]:
     weight = np.eye(4, dtype=np.float32) * 2
     node = helper.make_node("MatMul", ["x", "w"], ["y"], name="y")
@@ -357,7 +367,7 @@ def test_a_late_answer_is_one_error_that_names_a_node() -> None:
 def test_a_node_that_ended_is_one_error() -> None:
     with opened(*tiny.there_and_back()) as session:
         session.run(X)
-        session._nodes.node("b").stop()
+        session.fleet.launcher.node("b").stop()
         with pytest.raises(NodeError, match=r"node 'b' has ended|node 'b' is not connected or has closed"):
             for _ in range(100):
                 session.run(X)
