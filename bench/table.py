@@ -31,14 +31,23 @@ def show(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def write(sections: dict[str, list[Row]], seconds: float) -> Path:
-    """Write all sections to the committed results."""
+def write(name: str, rows: Iterable[Row], seconds: float) -> Path:
+    """Write one section of the committed results; the others stay as they are."""
+    sections = _sections()
+    how = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    sections[name] = f"Made by `python -m bench {name}` in {seconds:.0f} s on {how}.\n\n{show(rows)}\n"
     head = (
         "# Measured figures\n\n"
-        f"Made by `make bench` in {seconds:.0f} s on {os.cpu_count()} cores, {platform.machine()},"
-        f" {platform.system()}, Python {platform.python_version()}."
-        " Timings are medians; ratios come from pairs in one run.\n"
+        "Timings are medians, and ratios come from pairs in one run. `make bench` makes all sections anew.\n"
     )
-    parts = [f"\n## {name}\n\n{show(rows)}\n" for name, rows in sections.items()]
-    RESULTS.write_text(head + "".join(parts))
+    RESULTS.write_text(head + "".join(f"\n## {title}\n\n{text}" for title, text in sections.items()))
     return RESULTS
+
+
+def _sections() -> dict[str, str]:
+    """Title -> text of what is written already."""
+    found = {}
+    for part in RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else ():
+        title, _, text = part.partition("\n\n")
+        found[title] = text
+    return found

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cost": BASE | {"program", "graph", "cluster", "profile", "plan"},
     "solvers": PLANNING,
     "zoo": BASE | {"program", "graph"},
+    "variants": BASE | {"program", "graph"},
     "reading": PLANNING,
     "control": PLANNING | {"runtime", "zoo", "version"},
     "view": PLANNING | {"control"},
@@ -40,6 +41,8 @@ HEAVY = {
     "scipy": {"solvers", "profile", "cost"},
     "typer": {"cli"},
     "pyarrow": {"comparison/tables.py"},
+    "pymoo": {"solvers/search/library.py"},
+    "ortools": {"solvers/exact/schedule.py"},
     "ray": {"comparison/on_ray.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

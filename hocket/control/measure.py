@@ -11,6 +11,7 @@ import numpy as np
 
 from hocket.cluster import Cluster, Node
 from hocket.control.curve import measured_curve, measured_sum_s_per_byte
+from hocket.control.hop import measured_message_s
 from hocket.control.progress import Progress, silent
 from hocket.control.sessions import Reach, open_program, paced
 from hocket.graph import topology
@@ -24,6 +25,7 @@ from hocket.profile import CodecCost, Profile, measured_profile
 from hocket.program import Program
 from hocket.runtime.codecs import decode, encode
 from hocket.runtime.measure import PAUSE_S, measure_operators
+from hocket.runtime.zmq_transport import is_loopback
 from hocket.version import __version__
 
 _PIECES = 12
@@ -90,12 +92,13 @@ def measure(
     version = f"hocket {__version__}, onnxruntime {installed('onnxruntime')}"
     profile = measured_profile(model.graph, times, version=version)
     costs = {name: _codec_cost(name, feeds, repeats) for name in codecs}
-    curve, sum_s = measured_curve(model), measured_sum_s_per_byte(model)
+    curve, sum_s, message_s = measured_curve(model), measured_sum_s_per_byte(model), measured_message_s()
     entries = [
         entry.replace(
             codecs=_slower(costs, cluster.node[entry.node]),
             curve=curve,
             memory_s_per_byte=sum_s * _factor(cluster.node[entry.node]),
+            message_s=message_s if is_loopback(cluster.node[entry.node].address) else 0.0,
         )
         for entry in profile.entries
     ]

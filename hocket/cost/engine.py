@@ -31,6 +31,8 @@ class Durations(Value, frozen=True):
     encode: Mapping[str, float] = {}
     """Transfer id -> seconds on the sender; absent = none."""
     decode: Mapping[str, float] = {}
+    message: Mapping[str, float] = {}
+    """Transfer id -> seconds between its last byte and its being there, with nobody busy; absent = none."""
     wire_bytes: Mapping[str, float] = {}
     """Transfer id -> bytes after the codec; absent = before it."""
 
@@ -207,7 +209,12 @@ class _Engine:
         if hop < len(transfer.path) - 1:
             self._send(request, transfer, hop, now)
             return
-        node, seconds = transfer.path[-1], self.jobs[request.job].durations.decode.get(transfer.id, 0.0)
+        durations = self.jobs[request.job].durations
+        if hop == len(transfer.path) - 1 and durations.message.get(transfer.id):
+            later = now + durations.message[transfer.id]
+            self._at(later, request, partial(self._arrived, request, transfer, hop + 1))
+            return
+        node, seconds = transfer.path[-1], durations.decode.get(transfer.id, 0.0)
         if seconds:
             self._queue(node, _Work(request, transfer.priority, transfer.id, "decode", seconds))
         else:

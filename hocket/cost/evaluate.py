@@ -8,8 +8,9 @@ from hocket.cluster import Cluster
 from hocket.cost.combine import Part, combine
 from hocket.cost.cost import Cost
 from hocket.cost.engine import Durations, Job, timeline
-from hocket.cost.metrics import busy_s, energy_j, memory_bytes, price_usd, reliability, sending_s
+from hocket.cost.metrics import busy_s, energy_j, memory_bytes, price_usd, sending_s
 from hocket.cost.problem import Problem, Task
+from hocket.cost.survival import reliability
 from hocket.cost.work import segment_s
 from hocket.errors import PlanError
 from hocket.plan import Entry, Plan
@@ -87,7 +88,7 @@ def durations(problem: Problem, task: Task, program: Program, entry: Entry | Non
         known = task.profile.at(segment.node)
         seconds = segment_s(task.graph, segment, known)
         segments[segment.id] = seconds * slower[segment.node]
-    encode, decode, nbytes = {}, {}, {}
+    encode, decode, message, nbytes = {}, {}, {}, {}
     for transfer in program.transfers:
         ends = [task.profile.nodes.get(node) for node in (transfer.path[0], transfer.path[-1])]
         first, last = (end.codecs.get(transfer.codec) if end else None for end in ends)
@@ -100,7 +101,8 @@ def durations(problem: Problem, task: Task, program: Program, entry: Entry | Non
         nbytes[transfer.id] = transfer.nbytes * ratio
         if last:
             decode[transfer.id] = transfer.nbytes * last.decode_s_per_byte * slower[transfer.path[-1]]
-    return Durations(segments=segments, encode=encode, decode=decode, wire_bytes=nbytes)
+        message[transfer.id] = ends[1].message_s if ends[1] else 0.0
+    return Durations(segments=segments, encode=encode, decode=decode, message=message, wire_bytes=nbytes)
 
 
 def _slower(problem: Problem, entry: Entry | None) -> Mapping[str, float]:

@@ -5,7 +5,6 @@ Sums run in the order of names, so that two computers get the same float.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 
 from hocket.cluster import Cluster
 from hocket.cost.work import weight_bytes
@@ -87,22 +86,6 @@ def price_usd(
         total += node.transmit_price_per_s * sends.get(name, 0.0)
         total += node.energy_price_per_j * joules.get(name, 0.0)
     return total
-
-
-def reliability(cluster: Cluster, program: Program) -> float:
-    """Probability that nothing fails which the program uses: each node and each link once, independent of each other.
-
-    The nodes that have the inputs and need the answers count too. Survey 2.3(5) counts a node once per partition
-    that it hosts; the right form is once.
-    """
-    hops = {hop for transfer in program.transfers for hop in pairwise(transfer.path)}
-    links = {min((a, b), (b, a)) for a, b in hops}
-    survives = 1.0
-    for name in program.nodes():
-        survives *= 1 - cluster.node[name].failure_probability
-    for link in sorted(links):
-        survives *= 1 - cluster.link[link].failure_probability
-    return survives
 
 
 def memory_bytes(graph: Graph, program: Program, *, whole_model: bool = False) -> dict[str, int]:

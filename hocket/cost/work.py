@@ -1,4 +1,4 @@
-"""What the segments of a program take of a node: seconds of computing, bytes of weights, parts of operators included."""
+"""What the segments of a program take of a node: seconds, and bytes of weights; parts of operators included."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence

@@ -1,16 +1,17 @@
 """What a switch from one plan to another moves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hocket.errors import PlanError
-from hocket.graph import Graph
+from hocket.graph import Graph, nbytes
+from hocket.graph.regions import extent, slicer_of, whole
 from hocket.nouns import Value
-from hocket.plan.check_places import nodes_of
-from hocket.plan.placement import placement
+from hocket.plan.pieces import pieces_of
 from hocket.plan.plan import Plan
+from hocket.program import Part, Region, Work
 
-_Key = tuple[str, str]
-"""(model, weight): tasks with one model file share their weights."""
+_Key = tuple[str, str, Region | None]
+"""(model, weight, region of it): tasks with one model file share their weights."""
 
 
 class Change(Value, frozen=True):
@@ -18,7 +19,8 @@ class Change(Value, frozen=True):
 
     node: str
     weights: tuple[str, ...]
-    """Names of weights that it lacks, sorted; in front of each `task:` where there are several tasks."""
+    """Names of weights that it lacks, sorted; in front of each `task:` where there are several tasks, behind it the
+    region where only a part is needed."""
     nbytes: int
     """Bytes of those weights: what a link to the node has to carry before the switch."""
     dropped_bytes: int
@@ -28,7 +30,7 @@ class Change(Value, frozen=True):
 def diff(before: Plan | None, after: Plan, graphs: Mapping[str, Graph]) -> tuple[Change, ...]:
     """Compare what the nodes hold under one plan with what they need under another.
 
-    A part of a split operator counts as its whole weights: an upper bound, exact for rows and positions.
+    A part of a weight is known by its region, as the nodes know it by its hash: another region is sent whole.
 
     Args:
         before: the plan that is in force; None = the nodes hold nothing yet.
@@ -43,7 +45,6 @@ def diff(before: Plan | None, after: Plan, graphs: Mapping[str, Graph]) -> tuple
     """
     held = _weights(before, graphs) if before is not None else {}
     needed = _weights(after, graphs)
-    sizes = {(_model(task, graph), name): n for task, graph in graphs.items() for name, n in graph.weights.items()}
     changes = []
     for node in sorted(held.keys() | needed.keys()):
         had, wants = held.get(node, {}), needed.get(node, {})
@@ -51,9 +52,9 @@ def diff(before: Plan | None, after: Plan, graphs: Mapping[str, Graph]) -> tuple
         changes.append(
             Change(
                 node=node,
-                weights=tuple(sorted(_shown(wants[key], key[1], graphs) for key in lacks)),
-                nbytes=sum(sizes[key] for key in lacks),
-                dropped_bytes=sum(sizes[key] for key in had.keys() - wants.keys()),
+                weights=tuple(sorted(_shown(wants[key][0], key, graphs) for key in lacks)),
+                nbytes=sum(wants[key][1] for key in lacks),
+                dropped_bytes=sum(had[key][1] for key in had.keys() - wants.keys()),
             )
         )
     return tuple(changes)
@@ -63,22 +64,38 @@ def _model(task: str, graph: Graph) -> str:
     return graph.source.sha256 if graph.source else task
 
 
-def _shown(task: str, weight: str, graphs: Mapping[str, Graph]) -> str:
-    return weight if len(graphs) == 1 else f"{task}:{weight}"
+def _shown(task: str, key: _Key, graphs: Mapping[str, Graph]) -> str:
+    name = key[1] if key[2] is None else f"{key[1]}[{','.join(f'{lo}:{hi}' for lo, hi in key[2])}]"
+    return name if len(graphs) == 1 else f"{task}:{name}"
 
 
-def _weights(plan: Plan, graphs: Mapping[str, Graph]) -> dict[str, dict[_Key, str]]:
-    """Node -> the weights that it needs, each with the first task that needs it."""
-    found: dict[str, dict[_Key, str]] = {}
+def _weights(plan: Plan, graphs: Mapping[str, Graph]) -> dict[str, dict[_Key, tuple[str, int]]]:
+    """Node -> the weights that it needs, each with the first task that needs it, and its bytes."""
+    found: dict[str, dict[_Key, tuple[str, int]]] = {}
     for entry in plan.entries:
         if entry.task not in graphs:
             raise PlanError(
                 f"C1: an entry serves a task, and {entry.task!r} is none of {', '.join(graphs)}; correct its task"
             )
         graph = graphs[entry.task]
-        for operator, place in zip(graph.operators, placement(graph, entry), strict=True):
-            for node in nodes_of(place):
-                keys = found.setdefault(node, {})
-                for name in operator.weights:
-                    keys.setdefault((_model(entry.task, graph), name), entry.task)
+        for piece in pieces_of(graph, entry):
+            keys = found.setdefault(piece.node, {})
+            for name, region, size in _weights_of(graph, piece.part):
+                keys.setdefault((_model(entry.task, graph), name, region), (entry.task, size))
     return found
+
+
+def _weights_of(graph: Graph, part: Part) -> Iterator[tuple[str, Region | None, int]]:
+    """Weights, or regions of weights, with their bytes."""
+    if not isinstance(part, Work):
+        return
+    if not part.regions:
+        for operator in part.operators:
+            yield from ((name, None, graph.weights[name]) for name in graph.operator[operator].weights)
+        return
+    slicer = slicer_of(graph)
+    wanted = {name: whole(graph.tensor[name].shape) if box is None else box for name, box in part.regions.items()}
+    for name, boxes in slicer.demand(part.operators, wanted, part.contract).weights.items():
+        for box in boxes:
+            region = None if box == whole(slicer.block.shapes[name]) else box
+            yield name, region, nbytes(slicer.block.dtypes[name], extent(box))

@@ -50,7 +50,10 @@ def lower(
     if entry.gates or entry.slices:
         what = "gates" if entry.gates else "slices"
         raise PlanError(f"this version does not execute {what}, and the entry of {entry.task!r} has some; remove them")
-    exchange = Exchange(graph, pieces_of(graph, entry, cluster), cluster, inputs, outputs)
+    pieces = pieces_of(graph, entry)
+    for node in {piece.node: None for piece in pieces}:
+        cluster.require(node)
+    exchange = Exchange(graph, pieces, cluster, inputs, outputs)
     flow = Flow(exchange, outputs)
     segments = Segments(exchange, flow, entry.task, borders)
     made = segments.made()

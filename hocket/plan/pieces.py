@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hocket.cluster import Cluster
 from hocket.errors import PlanError
 from hocket.graph import Graph
 from hocket.graph.regions import Contraction, slicer_of, volume, whole
@@ -44,20 +43,20 @@ class _Leaf:
     contracted: Interval | None = None
 
 
-def pieces_of(graph: Graph, entry: Entry, cluster: Cluster) -> list[Piece]:
+def pieces_of(graph: Graph, entry: Entry) -> list[Piece]:
     """The pieces of every run, in the order of the runs.
 
     Raises:
-        PlanError: the entry does not fit the graph or the cluster (C1).
+        PlanError: the entry does not fit the graph (C1).
         GraphError: an operator that cannot be divided as the entry says.
     """
     found: list[Piece] = []
     plain = graph.kept(_plain_of)
     for number, (run, positions) in enumerate(runs_of(graph, entry), 1):
         if isinstance(run.on, Split):
-            found += _split(graph, entry, cluster, run, run.on, positions)
+            found += _split(graph, entry, run, run.on, positions)
         else:
-            for node in _nodes(run.operators, run.on, cluster):
+            for node in _nodes(run.operators, run.on):
                 race = number if isinstance(run.on, Copies) and run.on.mode == "race" else 0
                 found += [
                     Piece(node, *plain[position], position, entry.order.get(plain[position].part.operators[0], 0), race)
@@ -84,21 +83,19 @@ def _plain_of(graph: Graph) -> list[_Plain]:
     ]
 
 
-def _nodes(where: str, on: str | Copies, cluster: Cluster) -> tuple[str, ...]:
+def _nodes(where: str, on: str | Copies) -> tuple[str, ...]:
     """The nodes of a place that is not split."""
     if isinstance(on, str):
-        return (cluster.require(on).name,)
+        return (on,)
     if on.mode == "deal":
         raise PlanError(
             f"copies that are dealt out are entries of their own, and {where!r} has some inside one; write an entry for"
             " each node"
         )
-    return tuple(cluster.require(node).name for node in on.nodes)
+    return on.nodes
 
 
-def _split(
-    graph: Graph, entry: Entry, cluster: Cluster, run: Run, split: Split, positions: Sequence[int]
-) -> Iterator[Piece]:
+def _split(graph: Graph, entry: Entry, run: Run, split: Split, positions: Sequence[int]) -> Iterator[Piece]:
     """A block for each part; where borders are exchanged, for each unit of operators and part."""
     main = graph.operators[positions[-1]].name
     contraction = _contraction(graph, run.operators, split, main)
@@ -113,7 +110,7 @@ def _split(
         raise PlanError(f"borders are those of regions, and {run.operators!r} contracts an axis; recompute them")
     for group in groups:
         if group:
-            yield from _block(graph, entry, cluster, run.operators, group, leaves, main, contraction)
+            yield from _block(graph, entry, run.operators, group, leaves, main, contraction)
 
 
 def units_of(graph: Graph) -> tuple[Unit, ...]:
@@ -124,7 +121,6 @@ def units_of(graph: Graph) -> tuple[Unit, ...]:
 def _block(
     graph: Graph,
     entry: Entry,
-    cluster: Cluster,
     where: str,
     positions: tuple[int, ...],
     leaves: Sequence[_Leaf],
@@ -158,7 +154,7 @@ def _block(
             name: tuple(None if box == whole(graph.tensor[name].shape) else box for box in wanted)
             for name, wanted in demand.inputs.items()
         }
-        for node in _nodes(where, _mirrored(where, leaf.on), cluster):
+        for node in _nodes(where, _mirrored(where, leaf.on)):
             makes = {name + suffix: region for name, region in regions.items()}
             yield Piece(node=node, part=part, makes=makes, needs=needs, order=positions[0], priority=priority)
 

@@ -39,6 +39,9 @@ class NodeProfile(Value, frozen=True):
     """(share of an operator's work, share of its time), rising: a small slice is less efficient."""
     memory_s_per_byte: Seconds = 0.0
     """Seconds for each byte read or written where partial results are added up."""
+    message_s: Seconds = 0.0
+    """Seconds that every message which arrives costs besides its wire, while the node computes on; 0 where the link's
+    latency was measured through the nodes and has it already."""
     error: float | None = None
     """Relative error of a predicted profile, cross-validated; None = measured or not known."""
     kernel_scale: float | None = None

@@ -274,8 +274,9 @@ class Deployment:
                 f" {self._routes.tensors[transfer.tensor].dtype} {list(self._routes.shape(transfer))} is declared;"
                 " correct the program's tensors",
             )
-        elif transfer.codec == "raw" and array.flags.c_contiguous:
-            self._launch(index, 0, request, *describe(array))
+        elif transfer.codec == "raw":
+            # A part of a tensor is copied here and now: on the lane it would wait behind the segments that are ready.
+            self._launch(index, 0, request, *describe(np.ascontiguousarray(array).reshape(array.shape)))
         else:
             self._encode(index, transfer, request, array)
 

@@ -180,7 +180,7 @@ class Node:
         self._send(sender, wire.Pong(message.sent_s, time.monotonic(), label[:512], since_s, request, owned))
 
     def _count(self, sender: str, message: wire.Count, buffers: Buffers) -> None:  # noqa: ARG002
-        total = Counter(self.counts, used_us=0, busy_us=0)
+        total = Counter({**self.counts, "used_us": 0, "busy_us": 0})
         total.update(self._transport.counters())
         for program in self._programs.values():
             total.update(program.counters())

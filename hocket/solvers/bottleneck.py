@@ -7,6 +7,7 @@ only if these disagree every boundary has a state of its own, as in PipeEdge, wi
 last.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class _Question(NamedTuple):
     @property
     def length(self) -> int:
         """Number of blocks."""
-        return self.ends.shape[1] - 1
+        return int(self.ends.shape[1]) - 1
 
 
 class Bottleneck:
@@ -47,7 +48,7 @@ class Bottleneck:
     """
 
     def __init__(self, runs: Runs, most: int | None = None) -> None:
-        self.runs, self.fleet = runs, Fleet(runs)
+        self.runs, self.fleet = runs, Fleet.of(runs)
         self.most = runs.width if most is None else most
         self.states = self.fleet.vectors * (runs.length + 1)
         """How many states the search has at most."""
@@ -98,7 +99,7 @@ class Bottleneck:
         question = self._question(period_s * _EQUAL)
         if not question.length:
             return []
-        possible, sure = question.crosses.any(axis=0), _by_all(question)
+        possible, sure = np.asarray(question.crosses.any(axis=0)), _by_all(question)
         alike = np.array_equal(possible, sure)
         if not alike and _furthest(question, possible) is None:
             return None
@@ -190,10 +191,7 @@ def _every_boundary(question: _Question) -> list[tuple[int, int, int]] | None:
     ends = question.ends.astype(np.int32)
     for level, steps in enumerate(question.fleet.levels[: question.most]):
         for kind, step in steps.items():
-            if level:
-                starts = (reached[step.sources] & crosses[kind]) != 0
-            else:
-                starts = np.arange(length + 1)[None, :] == 0
+            starts = (reached[step.sources] & crosses[kind]) != 0 if level else np.arange(length + 1)[None, :] == 0
             stops = np.maximum.accumulate(np.where(starts, ends[kind], 0), axis=1)
             # Boundary j is reached if a run starts before it and may go on as far.
             reached[step.targets, 1:] |= np.where(stops[:, :-1] >= boundaries, bits[kind], kind_type(0))
@@ -231,15 +229,54 @@ def _longest(runs: Runs) -> float:
     return float(sum(part.max(initial=0.0) for part in finite) + runs.before[-1].max() + runs.call_s.max())
 
 
-def least_sum(runs: Runs, costs: Runs, most: int | None = None) -> list[Stage] | None:
+Search = Callable[[int, int, float, float], list[Stage] | None]
+"""(window, most runs, a bound, a value) -> the best of at most so many runs that fit with this window; None if there
+is none, or none below the value."""
+
+
+def with_room(
+    search: Search, value: Callable[[list[Stage]], float], fits: Callable[[list[Stage]], bool], width: int, lower: float
+) -> list[Stage] | None:
+    """The best runs, memory for the requests under way included; None if none fit.
+
+    With up to `most` runs a node needs room for at least `fewest` + 1 requests: what is best with room for so many is a
+    bound for all numbers between the two, and the best of them if it has room for as many as it needs itself.
+
+    Args:
+        search: finds the best runs for one window.
+        value: what is minimised.
+        fits: whether runs have room for the requests under way.
+        width: number of hosts.
+        lower: a value below which there is nothing.
+    """
+    best: tuple[float, list[Stage]] | None = None
+    ranges = [(1, width, lower)]
+    while ranges:
+        fewest, most, bound = ranges.pop()
+        if fewest > most or (best is not None and bound >= best[0]):
+            continue
+        stages = search(fewest + 1, most, bound, np.inf if best is None else best[0])
+        if stages is None:
+            continue
+        found, count = value(stages), len(stages)
+        if count <= fewest or fits(stages):
+            best = (found, stages)
+        else:
+            # The same numbers of runs with the room that this plan shows to be needed, and the smaller ones.
+            ranges += [(fewest, count - 1, found), (count, most, found)]
+    return None if best is None else best[1]
+
+
+def least_sum(runs: Runs, costs: Runs, most: int | None = None, fleet: Fleet | None = None) -> list[Stage] | None:
     """The runs with the least sum of costs; None if no runs fit.
 
     Args:
         runs: the chain, of which memory counts.
         costs: the same chain with costs in place of seconds.
         most: how many runs there may be; absent = one per node.
+        fleet: its hosts in kinds; absent = they are found.
     """
-    fleet, length = Fleet(runs, costs), runs.length
+    fleet, length = fleet or Fleet.of(runs, costs), runs.length
     between, first = fleet.between(costs), fleet.first
     value = np.full((fleet.vectors, len(first), length + 1), np.inf)
     boundaries = np.arange(length + 1)
@@ -247,7 +284,9 @@ def least_sum(runs: Runs, costs: Runs, most: int | None = None) -> list[Stage] |
     for level, steps in enumerate(fleet.levels[:most]):
         for kind, step in steps.items():
             host = first[kind]
-            allowed = (boundaries[None, :] <= runs.ends[:, host][:, None]) & (boundaries[None, :] > boundaries[:-1, None])
+            allowed = (boundaries[None, :] <= runs.ends[:, host][:, None]) & (
+                boundaries[None, :] > boundaries[:-1, None]
+            )
             for former, used in zip(step.sources.tolist(), step.targets.tolist(), strict=True):
                 begin = _begin(costs, value[former], between[:, kind], host, level)
                 run = np.where(allowed, (begin - costs.before[:-1, host])[:, None], np.inf).min(axis=0)

@@ -1,5 +1,6 @@
 """The chain view of a task with its costs: blocks in a row, one tensor between neighbours."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -8,6 +9,7 @@ from hocket.graph.topology import Block, blocks
 from hocket.solvers.additive import Additive
 from hocket.solvers.holds import holds
 from hocket.solvers.layout import Floats
+from hocket.solvers.stages import Runs, Stage
 
 
 class Chain:
@@ -136,6 +138,31 @@ class Chain:
                 continue
             ends[:, column] = self._weights.furthest(room - boxes)
         return ends
+
+    def fits(self, stages: Sequence[Stage]) -> bool:
+        """Whether runs have room for the requests that are under way when all nodes are busy."""
+        ends = self.room(len(stages) + 1)
+        return all(ends[stage.start, stage.host] >= stage.stop for stage in stages)
+
+    def runs(self, window: int) -> Runs:
+        """What limits runs whose nodes have room for so many requests: seconds of nodes and of the busiest links."""
+        enter, steps, leave = self.holds
+        return Runs(self.seconds, self.layout.call_s[self.hosts], enter, steps, leave, self.room(window))
+
+    def sums(self, runs: Runs, calls: Floats) -> Runs:
+        """The same runs with costs that add up in place of seconds.
+
+        Args:
+            runs: what limits them.
+            calls: (D,) what a call costs.
+        """
+        before = np.vstack([np.zeros(runs.width), np.cumsum(self.of_blocks, axis=0)])
+        nothing = np.zeros(runs.width)
+        return Runs(before, calls, nothing, self.of_steps, nothing, runs.ends)
+
+    def staged(self, stages: Sequence[Stage]) -> list[int]:
+        """Node of each unit, from runs."""
+        return self.places([stage.host for stage in stages for _ in range(stage.start, stage.stop)])
 
     @cached_property
     def _boxes(self) -> Floats:

@@ -14,6 +14,7 @@ Cards     pipeedge, edgeshard
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from hocket.cost import Cost, Problem, evaluate
 from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of, weights_of
-from hocket.solvers.bottleneck import Bottleneck, least_sum
+from hocket.solvers.bottleneck import Bottleneck, least_sum, with_room
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
 from hocket.solvers.checks import infeasible, refuses_tasks
@@ -102,7 +103,8 @@ class _Search:
     def by_stages(self, aim: Aim) -> Proposal:
         """The best plan with one run of blocks per node."""
         bound = period_bound(self.layout, self.chain.held) if aim == "period" else 0.0
-        stages = self._least(aim, bound)
+        search, value = partial(self._stages, aim), partial(self._value, aim)
+        stages = with_room(search, value, self.chain.fits, len(self.chain.hosts), bound)
         if stages is None:
             raise self._infeasible()
         plan = self._plan(stages)
@@ -114,45 +116,18 @@ class _Search:
             )
         return self._proven(plan, cost, self._value(aim, stages), "stages", bound if aim == "period" else None)
 
-    def _least(self, aim: Aim, lower: float) -> list[Stage] | None:
-        """The best runs, memory for the requests under way included; None if none fit.
-
-        With up to `most` runs a node needs room for at least `fewest` + 1 requests: what is best with room for so many
-        is a bound for all numbers between the two, and the best of them if it has room for as many as it needs itself.
-        """
-        best: tuple[float, list[Stage]] | None = None
-        ranges = [(1, len(self.chain.hosts), lower)]
-        while ranges:
-            fewest, most, bound = ranges.pop()
-            if fewest > most or (best is not None and bound >= best[0]):
-                continue
-            stages = self._stages(aim, fewest + 1, most, bound, np.inf if best is None else best[0])
-            if stages is None:
-                continue
-            value, count = self._value(aim, stages), len(stages)
-            if count <= fewest or self._fits(stages):
-                best = (value, stages)
-            else:
-                # The same numbers of runs with the room that this plan shows to be needed, and the smaller ones.
-                ranges += [(fewest, count - 1, value), (count, most, value)]
-        return None if best is None else best[1]
-
-    def _fits(self, stages: list[Stage]) -> bool:
-        ends = self.chain.room(len(stages) + 1)
-        return all(ends[stage.start, stage.host] >= stage.stop for stage in stages)
-
     def _value(self, aim: Aim, stages: list[Stage]) -> float:
-        runs = self._runs(2)
-        return runs.busiest(stages) if aim == "period" else self._costs(runs).total(stages)
+        runs = self.chain.runs(2)
+        return runs.busiest(stages) if aim == "period" else self.chain.sums(runs, self._calls()).total(stages)
 
     def _stages(self, aim: Aim, window: int, most: int, lower: float, below: float) -> list[Stage] | None:
         """The best of at most so many runs that fit with this window; None if none does, or none is below a value."""
-        runs = self._runs(window)
+        runs = self.chain.runs(window)
         search = Bottleneck(runs, most)
         self._check_size(search.states * (8 * runs.width if aim == "sum" else 1), runs)
         if aim == "period":
             return search.least(lower, below)
-        costs = self._costs(runs)
+        costs = self.chain.sums(runs, self._calls())
         stages = least_sum(runs, costs, most)
         return None if stages is None or costs.total(stages) >= below else stages
 
@@ -163,21 +138,10 @@ class _Search:
                 f" blocks are more than {self.most_states} states"
             )
 
-    def _runs(self, window: int) -> Runs:
-        enter, steps, leave = self.chain.holds
-        calls = self.layout.call_s[self.chain.hosts]
-        return Runs(self.chain.seconds, calls, enter, steps, leave, self.chain.room(window))
-
-    def _costs(self, runs: Runs) -> Runs:
-        before = np.vstack([np.zeros(runs.width), np.cumsum(self.chain.of_blocks, axis=0)])
-        nothing = np.zeros(runs.width)
-        return Runs(before, self._calls(), nothing, self.chain.of_steps, nothing, runs.ends)
-
     def _plan(self, stages: list[Stage]) -> Plan:
-        hosts = [stage.host for stage in stages for _ in range(stage.start, stage.stop)]
         # Without packed inputs nothing has to be known of what crossings cost.
         codecs = self.additive.codecs if self.layout.task.input_codecs else {}
-        return self.layout.plan(self.chain.places(hosts), codecs)
+        return self.layout.plan(self.chain.staged(stages), codecs)
 
     def _proven(
         self, plan: Plan, cost: Cost, value: float, over: Literal["blocks", "stages"], bound: float | None = None

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 from hocket.cost import Cost, Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
-from hocket.solvers import chains, cuts, exact, games, reductions, robust, rules, search, sharing, tensor, tiles
+from hocket.solvers import chains, cuts, exact, games, joint, reductions, robust, rules, search, sharing, tensor, tiles
 from hocket.solvers.auto import Auto
 from hocket.solvers.chain_dp import ChainDp
 from hocket.solvers.descent import Descent
@@ -23,10 +23,11 @@ from hocket.solvers.solution import Option, Solution
 from hocket.solvers.solver import Proposal, Solver
 from hocket.solvers.stop import MaxRuntime
 
-_GENERAL: tuple[type[Solver], ...] = (Auto, Local, Remote, LinearScan, MinCut, ChainDp, Exhaustive, Descent)
-_FAMILIES = (cuts, chains, sharing, games, search, robust, tiles, tensor, reductions, exact, rules)
+GENERAL: tuple[type[Solver], ...] = (Auto, Local, Remote, LinearScan, MinCut, ChainDp, Exhaustive, Descent)
+"""Ours for one task and whole operators; the families follow."""
+_FAMILIES = (joint, cuts, chains, sharing, games, search, robust, tiles, tensor, reductions, exact, rules)
 SOLVERS: Mapping[str, type[Solver]] = {
-    solver.name: solver for solver in (*_GENERAL, *(one for family in _FAMILIES for one in family.SOLVERS))
+    solver.name: solver for solver in (*GENERAL, *(one for family in _FAMILIES for one in family.SOLVERS))
 }
 """The solvers that come with hocket."""
 GROUP = "hocket.solvers"
@@ -93,7 +94,11 @@ def _chosen(solver: str | Solver, options: Mapping[str, Option]) -> tuple[Solver
     known = all_solvers()
     if solver not in known:
         near = difflib.get_close_matches(solver, known, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
+        remedy = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"use 'auto', or one of the {len(known)} that `hocket solvers` lists"
+        )
         raise RefusedError(f"there is no solver {solver!r}; {remedy}")
     names = [field.name for field in fields(known[solver])]  # type: ignore[arg-type]
     for option in options:
@@ -109,8 +114,8 @@ def _options_of(solver: Solver) -> dict[str, Option]:
 
 
 def _who_can(problem: Problem, other: str) -> str:
-    """The end of a refusal: the solvers of hocket that do not refuse."""
-    able = [name for name, solver in SOLVERS.items() if name != other and solver().refuses(problem) is None]
+    """The end of a refusal: the general solvers that do not refuse, and the published ones in `hocket solvers --for`."""
+    able = [solver.name for solver in GENERAL if solver.name != other and solver().refuses(problem) is None]
     if not able:
         return "no other solver can; give a profile of a node that has a way to the inputs"
     return f"{able[0]} can" if len(able) == 1 else f"{', '.join(able[:-1])} or {able[-1]} can"

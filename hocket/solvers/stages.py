@@ -105,20 +105,31 @@ class Fleet:
     """Hosts in kinds, and the vectors of how many of each kind are used.
 
     Args:
-        runs: what tells hosts apart; hosts are of one kind if they are alike in all of them.
+        kinds: the hosts of each kind.
     """
 
-    def __init__(self, *runs: Runs) -> None:
-        self.kinds: list[list[int]] = []
+    def __init__(self, kinds: Sequence[Sequence[int]]) -> None:
+        self.kinds = kinds
+        self.first = [kind[0] for kind in kinds]
+        self.vectors = int(np.prod([len(kind) + 1 for kind in kinds]))
+        """How many vectors of used nodes there are."""
+
+    @staticmethod
+    def of(*runs: Runs) -> "Fleet":
+        """Hosts of one kind are alike in all of the runs."""
+        kinds: list[list[int]] = []
         for host in range(runs[0].width):
-            kind = next((kind for kind in self.kinds if all(some.alike(kind[0], host) for some in runs)), None)
+            kind = next((kind for kind in kinds if all(some.alike(kind[0], host) for some in runs)), None)
             if kind is None:
-                self.kinds.append([host])
+                kinds.append([host])
             else:
                 kind.append(host)
-        self.first = [kind[0] for kind in self.kinds]
-        self.vectors = int(np.prod([len(kind) + 1 for kind in self.kinds]))
-        """How many vectors of used nodes there are."""
+        return Fleet(kinds)
+
+    @staticmethod
+    def apart(width: int) -> "Fleet":
+        """Every host is a kind of its own, so that a vector of used nodes is a set."""
+        return Fleet([[host] for host in range(width)])
 
     @cached_property
     def levels(self) -> list[dict[int, Step]]:

@@ -1,7 +1,7 @@
 """What a switch moves."""
 
 import pytest
-from graphs import graph_of, operator
+from graphs import graph_of, operator, zoo_model
 
 from hocket.errors import PlanError
 from hocket.graph import Graph, Source
@@ -41,10 +41,24 @@ def test_the_first_plan_installs_everything() -> None:
     assert found == (change("a", "w1", nbytes=10), change("b", "w1", "w2", "w3", nbytes=3210))
 
 
-def test_copies_and_parts_hold_whole_weights() -> None:
-    split = Split(axis=0, parts=("a", "c"), cuts=(5,))
-    found = diff(plan("a", "a", "a"), plan("a", Copies(nodes=("a", "b")), split), {"t": graph()})
-    assert found == (change("a"), change("b", "w1", "w2", nbytes=210), change("c", "w3", nbytes=3000))
+def test_copies_hold_whole_weights() -> None:
+    found = diff(plan("a", "a", "a"), plan("a", Copies(nodes=("a", "b")), "c"), {"t": graph()})
+    assert found == (change("a", dropped=3000), change("b", "w1", "w2", nbytes=210), change("c", "w3", nbytes=3000))
+
+
+def test_parts_hold_their_regions_of_weights() -> None:
+    lenet = zoo_model("lenet").graph
+    last = lenet.operators[-1]
+    before = plan_for("t", lenet, ["a"] * len(lenet.operators))
+    split = Split(axis=1, parts=("a", "b"), cuts=(4,))
+    after = plan_for("t", lenet, [*["a"] * (len(lenet.operators) - 1), split])
+    first, second = diff(before, after, {"t": lenet})
+    weight, bias = last.weights
+    inner = lenet.tensor[last.inputs[0]].shape[1]
+    assert second.nbytes == 6 * (inner + 1) * 4
+    assert set(second.weights) == {f"{weight}[4:10,0:{inner}]", f"{bias}[4:10]"}
+    assert first.nbytes == 4 * (inner + 1) * 4
+    assert first.dropped_bytes == 10 * (inner + 1) * 4
 
 
 def test_tasks_with_one_model_file_share_its_weights() -> None:

@@ -57,7 +57,9 @@ class CpSat:
             return "the profile knows no node of the cluster"
         changing = additive_of(problem).ways.changing
         if changing is not None:
-            return f"the rate of {changing!r} changes over time, and a schedule needs to know how long each transfer takes"
+            return (
+                f"the rate of {changing!r} changes over time, and a schedule needs to know how long each transfer takes"
+            )
         pairs = pairs_of(layout)
         if pairs > self.most_variables:
             return f"{pairs} pairs of nodes over all readers of tensors are more than {self.most_variables} variables"

@@ -130,7 +130,7 @@ class Epsilon:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
         first: Single = problem.objective.metric  # type: ignore[assignment]
         second: Single = self.second  # type: ignore[assignment]
-        limits = {} if self.limit is None else {second: self.limit}
+        limits: dict[str, float] = {} if self.limit is None else {second: self.limit}
         found = Milp()(_aiming(problem, first, limits), seed=seed, stop=stop)
         notes = dict(found.notes)
         if self.points and first != second:

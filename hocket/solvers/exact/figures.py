@@ -9,6 +9,7 @@ that may be under way.
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hocket.cost import Problem
 from hocket.solvers.additive import SUMS, Additive
@@ -128,7 +129,11 @@ class Figures:
                 self.linear.row([(finish[[unit]], 1.0), (own, -(seconds + calls + sent))], low=0.0)
                 continue
             entering = (self._known(ways[np.ix_(crossings.hosts, crossings.hosts)]) + calls) * (1 - np.eye(len(calls)))
-            parts = [(finish[[unit]], 1.0), (finish[[net.maker]], -1.0), (own, -seconds)]
+            parts: list[tuple[Columns, ArrayLike]] = [
+                (finish[[unit]], 1.0),
+                (finish[[net.maker]], -1.0),
+                (own, -seconds),
+            ]
             self.linear.row([*parts, (crossings.pairs[number, unit], -entering)], low=0.0)
 
     @staticmethod
@@ -139,7 +144,8 @@ class Figures:
     def _busy_nodes(self, column: Columns, units: frozenset[int] | None = None) -> None:
         crossings, chosen = self.crossings, sorted(units if units is not None else range(len(self.layout.units)))
         for at, host in enumerate(self.layout.hosts):
-            parts = [(column, 1.0), (crossings.places[chosen, at], -self.layout.seconds[chosen, host])]
+            seconds = self.layout.seconds[chosen, host]
+            parts: list[tuple[Columns, ArrayLike]] = [(column, 1.0), (crossings.places[chosen, at], -seconds)]
             if self.layout.call_s[host] and units is None:
                 parts.append((crossings.used[[at]], -self.layout.call_s[host]))
             self.linear.row(parts, low=0.0)
@@ -169,7 +175,7 @@ class Figures:
         """Weights once, and at least the mailboxes of two requests for what comes to units here."""
         crossings, graph = self.crossings, self.layout.graph
         scale = 1.0 / room
-        parts: list[tuple[Columns, float]] = []
+        parts: list[tuple[Columns, ArrayLike]] = []
         if self.problem.whole_model:
             parts.append((crossings.used[[at]], graph.weight_bytes * scale))
         else:

@@ -103,7 +103,7 @@ class Linear:
         options: dict[str, float] = {"mip_rel_gap": 0.0, "node_limit": most_nodes}
         if seconds is not None:
             options["time_limit"] = max(seconds, 0.0)
-        rows = LinearConstraint(self.matrix, np.array(self.low), np.array(self.high))  # type: ignore[arg-type]
+        rows = LinearConstraint(self.matrix, np.array(self.low), np.array(self.high))
         found = milp(
             cost * scale,
             integrality=whole.astype(np.int64),
@@ -143,7 +143,9 @@ class Linear:
         if found.status == 2:
             return Found(None, np.inf, complete=True)
         if found.status != 0:
-            raise RefusedError(f"the linear program cannot be solved: HiGHS says {found.message!r}; report this problem")
+            raise RefusedError(
+                f"the linear program cannot be solved: HiGHS says {found.message!r}; report this problem"
+            )
         forced = np.minimum(found.ineqlin.marginals, 0.0) if len(ends) else np.zeros(0)
         equal = found.eqlin.marginals if same.any() else np.zeros(0)
         rest = cost * scale - left.T @ forced - matrix[same].T @ equal

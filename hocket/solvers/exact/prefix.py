@@ -33,7 +33,9 @@ class Prefix:
         self.hosts = list(layout.hosts)
         self._column = {host: number for number, host in enumerate(self.hosts)}
         objective = problem.objective
-        self._weights = dict(objective.weights) if objective.metric == "weighted" else {objective.metric: 1.0}
+        self._weights: dict[str, float] = (
+            dict(objective.weights) if objective.metric == "weighted" else {objective.metric: 1.0}
+        )
         self._sums = [metric for metric in SUMS if self._weights.get(metric)]
         self._costs = [Additive(layout, {metric: 1.0}).costs for metric in self._sums]
         self._ways: Costs = Additive(layout, {"sequential": 1.0}).costs
@@ -59,7 +61,9 @@ class Prefix:
         unit, layout = len(state.places), self.layout
         places = (*state.places, host)
         ready = 0.0 if layout.reads[unit] else float(layout.call_s[host])
-        totals = [total + float(costs.of_units[unit, host]) for total, costs in zip(state.total, self._costs, strict=True)]
+        totals = [
+            total + float(costs.of_units[unit, host]) for total, costs in zip(state.total, self._costs, strict=True)
+        ]
         for number in layout.reads[unit]:
             net = layout.nets[number]
             origin = net.home if net.maker < 0 else places[net.maker]
@@ -95,7 +99,7 @@ class Prefix:
             value += self._factor("period") * period
         if self._weights.get("latency"):
             value += self._factor("latency") * max(period, self._latency(state))
-        return value * _LESS
+        return float(value * _LESS)
 
     def _factor(self, metric: str) -> float:
         if self.problem.objective.metric != "weighted":
@@ -111,7 +115,7 @@ class Prefix:
         """The busiest host, one call each, and the rest of the work as a fluid."""
         calls = np.where(np.isin(self.hosts, state.places), self.layout.call_s[self.hosts], 0.0)
         fluid = float(self._fluid @ (state.busy + calls)) + self._fluid_left[len(state.places)]
-        return max(float((state.busy + calls).max(initial=0.0)), fluid)
+        return max(float((state.busy + calls).max(initial=0.0)), float(fluid))
 
     def _latency(self, state: State) -> float:
         """The slowest path so far, or that through the units which wait for what has been made."""

@@ -68,14 +68,13 @@ class Cameras:
         self.market, self.privacy = market, privacy
         self.coalitions = (HOME, *market.servers)
         """By number: the server of each; number 0 is to be alone."""
-        self._terms = [{s: market.terms(task, s) for s in offers} for task, offers in enumerate(market.offers)]
 
     def cost(self, camera: int, partition: Sequence[int]) -> float:
         """Relative cost of a camera, its best cut taken."""
         server = self.coalitions[partition[camera]]
         if server == HOME:
             return 1.0
-        if server not in self._terms[camera]:
+        if server not in self.market.offers[camera]:
             return float("inf")
         return float(self._costs(camera, server, partition).min())
 
@@ -96,13 +95,8 @@ class Cameras:
         """(C,) relative cost of each cut; the last one keeps all at home."""
         size = self.market.shapes[camera].size
         leaks = np.where(np.arange(size + 1) < size, 1 - np.arange(size + 1) / max(size, 1), 0.0)
-        offer, task = self.market.offers[camera][server], self.market.problem.tasks[camera]
-        compute, sending = self._shares(camera, server, partition)
-        own = self._terms[camera][server].at(compute, sending) / (self.market.at_home[camera] or 1.0)
-        seconds = offer.device_s + offer.latency_s + offer.server_s / compute + offer.sending_s / sending
-        keeps_up = task.rate_per_s * np.maximum(offer.server_s / compute, offer.sending_s / sending) < 1
-        in_time = seconds <= (np.inf if task.deadline_s is None else task.deadline_s)
-        return np.where(keeps_up & in_time, own, np.inf) + self.privacy * leaks
+        own = self.market.costs(camera, server, *self._shares(camera, server, partition))
+        return np.asarray(own / (self.market.at_home[camera] or 1.0) + self.privacy * leaks)
 
     def _shares(self, camera: int, server: int, partition: Sequence[int]) -> tuple[float, float]:
         """Equal parts of the server, and of the pool of resources that the way needs."""

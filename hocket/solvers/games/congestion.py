@@ -41,7 +41,7 @@ class Congestion:
             np.bincount(places[players, chosen] + 1, loads[players, chosen], minlength=count + 1)[1:]
             for loads, places, count in zip(self.loads, self.places, self.counts, strict=True)
         )
-        return first, second
+        return np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
 
     def value(self, chosen: Ints) -> float:
         """What all together cost."""

@@ -26,7 +26,7 @@ from hocket.errors import RefusedError
 from hocket.plan import Entry, Plan
 from hocket.solvers.additive import Additive
 from hocket.solvers.cut import least_cut
-from hocket.solvers.games.market import Market, refuses_market, settled, weights_of
+from hocket.solvers.games.market import Market, refuses_market, settled, unit_weights
 from hocket.solvers.layout import Layout, Places
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
@@ -214,7 +214,7 @@ class Dds:
         if not 0 < self.least_share <= 1:
             return f"a share is above 0 and at most 1, and least_share = {self.least_share:g}"
         reason = refuses_market(problem)
-        if reason is None and not weights_of(problem)["second"]:
+        if reason is None and not unit_weights(problem)["second"]:
             return "a device buys speed, and time is worth nothing in this objective"
         return reason
 

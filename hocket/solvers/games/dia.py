@@ -80,7 +80,7 @@ class Users:
         """DIA-FP: pieces in proportion to the rate at which each server would do all of them, by largest remainder."""
         rates = np.where(self.allowed, 1 / np.maximum(self.own_s + self.server_s, 1e-12), 0.0)
         wanted = self.pieces * rates / rates.sum(axis=1, keepdims=True)
-        pieces = np.floor(wanted).astype(np.int64)
+        pieces: Pieces = np.floor(wanted).astype(np.int64)
         for user, row in enumerate(wanted - pieces):
             missing = self.pieces - int(pieces[user].sum())
             pieces[user, np.argsort(-row, kind="stable")[:missing]] += 1

@@ -25,7 +25,7 @@ from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.plan.plan import Setting
 from hocket.solvers.games.best_response import best_response, damped, improvements
-from hocket.solvers.games.market import HOME, Choice, Market, refuses_market, settled, weights_of
+from hocket.solvers.games.market import HOME, Choice, Market, refuses_market, settled, unit_weights
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
@@ -117,7 +117,9 @@ class Cuts:
 
     def potential(self, chosen: Sequence[int]) -> float:
         """What falls by as much as the cost of a device that improves."""
-        total, sums, squares = 0.0, {}, {}
+        total = 0.0
+        sums: dict[int, float] = {}
+        squares: dict[int, float] = {}
         for device, strategy in enumerate(chosen):
             load, server = float(self.loads[device][strategy]), int(self.servers[device][strategy])
             total += float(self.at[device][strategy])
@@ -156,7 +158,7 @@ class Gafpd:
         """No server, or an objective with period or price."""
         if not 0 <= self.damping < 1:
             return f"damping is at least 0 and below 1, and here it is {self.damping:g}"
-        if weights_of_price(problem):
+        if price_weight(problem):
             return "it trades time for energy, and knows nothing of prices"
         return refuses_market(problem)
 
@@ -209,9 +211,9 @@ class Gafpd:
         return plan.replace(entries=tuple(entries))
 
 
-def weights_of_price(problem: Problem) -> float:
+def price_weight(problem: Problem) -> float:
     """What a dollar counts in the objective; 0 where there is a period, which has no such weight."""
-    return 0.0 if problem.objective.metric == "period" else weights_of(problem)["usd"]
+    return 0.0 if problem.objective.metric == "period" else unit_weights(problem)["usd"]
 
 
 def server_clocks_hz(game: Cuts, chosen: Sequence[int], now_hz: Floats) -> Floats:

@@ -53,7 +53,7 @@ class ManyToMany:
         market = Market(problem)
         options = [_options(market, task) for task in range(len(problem.tasks))]
         game = congestion(market, options)
-        bound = lower_bound(game, rounds=self.rounds)
+        bound = lower_bound(relaxed(game, market.loose), rounds=self.rounds)
         starts = [np.zeros(len(options), dtype=np.int64), game.priced(bound.sums).argmin(axis=1)]
         chosen = min((local_search(game, start) for start in starts), key=game.value)
         value = game.value(chosen)
@@ -103,6 +103,14 @@ def congestion(market: Market, options: list[list[tuple[Choice, float, float, fl
                 servers[task, number] = market.servers.index(choice.server)
                 pools[task, number] = market.pools[task][choice.server]
     return Congestion(at, (computing, sending), (servers, pools), (len(market.servers), int(pools.max(initial=-1)) + 1))
+
+
+def relaxed(game: Congestion, loose: frozenset[int]) -> Congestion:
+    """The game in which nobody has to share some pools, for a bound that holds whatever is shared there."""
+    free = np.isin(game.places[1], sorted(loose))
+    at = game.at + np.where(free, game.loads[1] ** 2, 0.0)
+    sending, pools = np.where(free, 0.0, game.loads[1]), np.where(free, -1, game.places[1])
+    return Congestion(at, (game.loads[0], sending), (game.places[0], pools), game.counts)
 
 
 def _shared(game: Congestion, options: list[list[tuple[Choice, float, float, float]]], chosen: Ints) -> list[Choice]:

@@ -8,7 +8,7 @@ in the unit of the objective, so that the costs of all tasks add up to the objec
 one after the other; idle power is left out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -18,11 +18,10 @@ import numpy as np
 from hocket.cluster import Node
 from hocket.cost import Problem, Task
 from hocket.errors import InfeasibleError
-from hocket.graph import Graph
-from hocket.graph.topology import units
 from hocket.plan import Entry, Plan
 from hocket.plan.placement import entry_for
 from hocket.solvers.fixed import judged
+from hocket.solvers.games.shape import Shape
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
 from hocket.solvers.ways import Ways
@@ -93,9 +92,10 @@ class Market:
         self.problem, self.cluster = problem, problem.cluster
         self._ways = Ways(problem.cluster)
         self._shapes: dict[tuple[int, tuple[str, ...]], Shape] = {}
+        self._terms: dict[tuple[int, int], Terms] = {}
         self.shapes = [self._shape(task) for task in problem.tasks]
 
-    def _shape(self, task: Task) -> "Shape":
+    def _shape(self, task: Task) -> Shape:
         key = (id(task.graph), tuple(task.outputs))
         if key not in self._shapes:
             self._shapes[key] = Shape(task.graph, task.outputs)
@@ -125,7 +125,8 @@ class Market:
         up, down = self._way(task.source, server, shape), self._way(server, task.source, shape)
         crossing = shape.up.T @ up.costs + shape.down.T @ down.costs
         used = (up.holds if shape.up.any() else frozenset()) | (down.holds if shape.down.any() else frozenset())
-        return Offer(device_s, server_s[-1] - server_s, *crossing.T, resources=used)
+        latency_s, seconds, joules, usd = crossing.T
+        return Offer(device_s, server_s[-1] - server_s, latency_s, seconds, joules, usd, used)
 
     def _computing(self, number: int, node: str) -> Floats:
         """(C,) seconds of the units before each cut, and of the call on a device; seen from a server, of those after.
@@ -142,7 +143,7 @@ class Market:
             return before + call * (np.arange(shape.size + 1) > 0)
         return before - call * (np.arange(shape.size + 1) < shape.size)
 
-    def _way(self, source: str, target: str, shape: "Shape") -> "_Crossings":
+    def _way(self, source: str, target: str, shape: Shape) -> "_Crossings":
         costs, holds = np.zeros((len(shape.nbytes), 4)), set[str]()
         order = np.argsort(shape.nbytes, kind="stable")
         for piece, way in self._ways.pieces(source, target, shape.nbytes[order]) if len(order) else ():
@@ -163,20 +164,34 @@ class Market:
         """Of each task; a mean over tasks counts its seconds by its weight."""
         objective, tasks = self.problem.objective, self.problem.tasks
         total = sum(task.weight for task in tasks) or 1.0
-        found = []
+        weights, found = unit_weights(self.problem), []
         for task in tasks:
             part = {"mean": task.weight / total, "sum": task.weight, "max": 1.0}[objective.aggregate]
-            weights = weights_of(self.problem)
             found.append(Rates(part * weights["second"], weights["joule"], weights["usd"]))
         return found
 
     def terms(self, task: int, server: int) -> Terms:
         """What the cuts of a task cost with a server."""
+        if (task, server) not in self._terms:
+            self._terms[task, server] = self._found_terms(task, server)
+        return self._terms[task, server]
+
+    def _found_terms(self, task: int, server: int) -> Terms:
         offer, rates = self.offers[task][server], self.rates[task]
         device, host = self.cluster.node[self.problem.tasks[task].source], self.cluster.nodes[server]
         fixed = (rates.second + rates.of_node(device)) * offer.device_s + rates.of_node(host) * offer.server_s
         sending = rates.second * offer.sending_s + rates.joule * offer.sending_j + rates.usd * offer.sending_usd
         return Terms(fixed + rates.second * offer.latency_s, rates.second * offer.server_s, sending)
+
+    def costs(self, task: int, server: int, compute: float, sending: float) -> Floats:
+        """(C,) cost of every cut of a task with two shares; inf = late, or a share is too small for the task's rate."""
+        offer, wanted = self.offers[task][server], self.problem.tasks[task]
+        server_s, sending_s = offer.server_s / compute, offer.sending_s / sending
+        # A station that is never idle has no end of its queue.
+        keeps_up = wanted.rate_per_s * np.maximum(server_s, sending_s) < 1
+        seconds = offer.device_s + offer.latency_s + server_s + sending_s
+        in_time = seconds <= (np.inf if wanted.deadline_s is None else wanted.deadline_s)
+        return np.where(keeps_up & in_time, self.terms(task, server).at(compute, sending), np.inf)
 
     def home_s(self, number: int) -> float:
         """Seconds of a task where its inputs are."""
@@ -219,6 +234,15 @@ class Market:
             found.append({server: -1 if n is None else numbers[_find(leader, n)] for server, n in shared_by.items()})
         return found
 
+    @cached_property
+    def loose(self) -> frozenset[int]:
+        """Pools without a resource that all their ways hold: shares that add up to more than 1 may be allowed there."""
+        common: dict[int, frozenset[str]] = {}
+        for offers, pools in zip(self.offers, self.pools, strict=True):
+            for server, pool in pools.items():
+                common[pool] = common.get(pool, offers[server].resources) & offers[server].resources
+        return frozenset(pool for pool, names in common.items() if pool >= 0 and not names)
+
     def plan(self, choices: Sequence[Choice]) -> Plan:
         """The plan of a choice for each task."""
         tasks = self.problem.tasks
@@ -246,33 +270,6 @@ class _Crossings(NamedTuple):
     holds: frozenset[str]
 
 
-class Shape:
-    """Where one model can be cut, and what crosses there."""
-
-    def __init__(self, graph: Graph, outputs: Iterable[str]) -> None:
-        self.graph = graph
-        found = units(graph)
-        self.size = len(found)
-        """Number of units; cut c leaves the units before c where the inputs are, c = 0, ..., size."""
-        home = {position: number for number, unit in enumerate(found) for position in unit.operators}
-        self.unit_of: list[int] = [home[position] for position in range(len(graph.operators))]
-        wanted, cuts = set(outputs), np.arange(self.size + 1)
-        sizes, up, down = [], [], []
-        for tensor in graph.tensors:
-            maker = self.unit_of[graph.producer[tensor.name]] if tensor.name in graph.producer else -1
-            last = max((self.unit_of[reader] for reader in graph.readers[tensor.name]), default=-1)
-            sizes.append(float(tensor.nbytes))
-            up.append((cuts > maker) & (cuts <= last))
-            down.append((cuts <= maker) & (tensor.name in wanted))
-        kept = [number for number in range(len(sizes)) if up[number].any() or down[number].any()]
-        self.nbytes = np.array([sizes[number] for number in kept])
-        """(M,) of the tensors that may cross."""
-        self.up = np.array([up[number] for number in kept], dtype=np.float64).reshape(len(kept), self.size + 1)
-        """(M, C) 1 where a cut sends a tensor to the server."""
-        self.down = np.array([down[number] for number in kept], dtype=np.float64).reshape(len(kept), self.size + 1)
-        """(M, C) 1 where a cut sends a tensor back."""
-
-
 def _find(leader: dict[str, str], name: str) -> str:
     while leader[name] != name:
         leader[name] = name = leader[leader[name]]
@@ -283,7 +280,7 @@ def _ordered(problem: Problem, task: Task) -> list[str]:
     return sorted(task.profile.nodes, key=problem.cluster.index.__getitem__)
 
 
-def weights_of(problem: Problem) -> dict[str, float]:
+def unit_weights(problem: Problem) -> dict[str, float]:
     """What seconds, joules and dollars count in an objective; latency and the survey's sum are both seconds."""
     objective = problem.objective
     names = {"latency": "second", "sequential": "second", "energy": "joule", "price": "usd"}

@@ -85,18 +85,13 @@ def configurations(market: Market, number: int, server: int, most: int) -> list[
     """
     if server not in market.offers[number]:
         return []
-    task, terms, offer = market.problem.tasks[number], market.terms(number, server), market.offers[number][server]
     shared = market.pools[number][server] >= 0
     levels = [level for power in range(most.bit_length()) if (level := 2**power) < most] + [most]
     rows: list[Configuration] = []
     for compute in levels:
         for sending in levels if shared else [0]:
             c, b = compute / most, (sending / most if shared else 1.0)
-            seconds = offer.device_s + offer.latency_s + offer.server_s / c + offer.sending_s / b
-            # A station that is never idle has no end of its queue, and a late answer is worth nothing.
-            keeps_up = task.rate_per_s * np.maximum(offer.server_s / c, offer.sending_s / b) < 1
-            in_time = seconds <= (np.inf if task.deadline_s is None else task.deadline_s)
-            costs = np.where(keeps_up & in_time, terms.at(c, b), np.inf)[:-1]
+            costs = market.costs(number, server, c, b)[:-1]
             cut = int(np.argmin(costs)) if len(costs) else 0
             saved = market.at_home[number] - float(costs[cut]) if len(costs) else 0.0
             if saved > max((row.bid.value for row in rows if _within(row.bid, compute, sending)), default=0.0):

@@ -13,14 +13,14 @@ Cards     -
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hocket.cost import Problem
+from hocket.cost import Cost, Problem
 from hocket.errors import GraphError, InfeasibleError, RefusedError
 from hocket.plan import Entry, Plan, Run
 from hocket.solvers import tensor, tiles
-from hocket.solvers.auto import Auto
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.fixed import fixed_plans, judged
 from hocket.solvers.joint.bound import split_bound
@@ -31,6 +31,7 @@ from hocket.solvers.joint.search import sequences
 from hocket.solvers.joint.steps import Steps
 from hocket.solvers.solver import Proposal, Solver
 from hocket.solvers.stop import MaxIterations, Stop
+from hocket.solvers.whole import best_whole
 
 _JUDGED = 3  # of the sequences that the search finds; the first of them is refined
 _MOST_RUNS = 1200
@@ -50,6 +51,10 @@ class JointSplit:
     """States that are followed at each boundary."""
     others: bool = True
     """Try the methods of the families tiles and tensor too, and take theirs if it is better."""
+    whole: bool = True
+    """Look for the best placement of whole operators too, and take it if it is better."""
+    lean: bool = False
+    """Least memory on the fullest node instead of the least objective: limits keep the objective in bounds."""
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, a graph that cannot be divided, or nothing that can compute."""
@@ -67,7 +72,7 @@ class JointSplit:
         reason = self.refuses(problem)
         if reason:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
-        best: tuple[float, str, Plan] | None = None
+        best: tuple[tuple[float, float], str, Plan] | None = None
         sentence = "no way leads from the inputs to the answers"
         for found_by, plan in self._candidates(problem, seed, stop):
             cost = judged(problem, plan)
@@ -75,17 +80,27 @@ class JointSplit:
                 continue
             if not cost.feasible:
                 sentence = cost.violations[0].sentence
-            elif best is None or cost.value < best[0]:
-                best = (cost.value, found_by, plan)
+            elif best is None or self._rank(cost) < best[0]:
+                best = (self._rank(cost), found_by, plan)
         if best is None:
             raise infeasible(problem, "single nodes, whole blocks and divided blocks", sentence)
-        return Proposal(plan=best[2], bound=split_bound(problem), notes={"found_by": best[1]})
+        notes = {"found_by": best[1]}
+        if self.lean:
+            least = problem.task.graph.weight_bytes / len(problem.task.profile.nodes)
+            notes |= {"peak_memory_bytes": f"{best[0][0]:.0f}", "least_possible_bytes": f"{least:.0f}"}
+        return Proposal(plan=best[2], bound=split_bound(problem), notes=notes)
+
+    def _rank(self, cost: Cost) -> tuple[float, float]:
+        """What is compared."""
+        return (max(cost.memory_bytes.values(), default=0) if self.lean else 0, cost.value)
 
     def _candidates(self, problem: Problem, seed: int, stop: Stop | None) -> Iterator[tuple[str, Plan]]:
         """Plans with who found them: ours last, so that of equal ones the simpler wins."""
         yield from fixed_plans(problem).items()
-        whole: list[Solver] = [Auto(judgements=20)]
-        for solver in [*whole, *(_others() if self.others else ())]:
+        if self.whole:
+            with suppress(InfeasibleError, RefusedError):
+                yield "whole operators", best_whole(problem, seed=seed, stop=None, judgements=20).plan
+        for solver in _others() if self.others else ():
             if solver.refuses(problem) is not None:
                 continue
             try:
@@ -101,7 +116,9 @@ class JointSplit:
             return
         steps = Steps(cells, moving)
         # An estimate counts nothing twice at once, so it may be above what the judge says by as much again.
-        found = sequences(steps, moving, most_s=2 * float(cells.seconds[-1].min()), kept=self.kept)
+        # What is lean may take as long as it likes: limits say how long.
+        most_s = float("inf") if self.lean else 2 * float(cells.seconds[-1].min())
+        found = sequences(steps, moving, most_s=most_s, kept=self.kept, lean=self.lean)
         best = float("inf")
 
         def value(runs: Sequence[Run]) -> float:
@@ -114,7 +131,8 @@ class JointSplit:
         # Larger programs take longer to judge, so fewer of their neighbours are looked at.
         most = max(min(self.judgements, _MOST_RUNS // max(len(found[0][1]), 1)), 8) if found else 0
         for number, (_, runs) in enumerate(found[:_JUDGED]):
-            yield refined(problem.task.graph, runs, cells.hosts, value, most) if number == 0 else runs
+            refine = number == 0 and not self.lean
+            yield refined(problem.task.graph, runs, cells.hosts, value, most) if refine else runs
 
 
 def _others() -> list[Solver]:

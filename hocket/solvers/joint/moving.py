@@ -36,6 +36,8 @@ class Moving:
             )
             for target in range(len(names))
         ]
+        entries = [entry for task in problem.tasks for entry in task.profile.entries]
+        self._message_s = max((entry.message_s for entry in entries), default=0.0)
         self._known: dict[tuple[Held, Held, int], float] = {}
 
     def seconds(self, held: Held, needed: Held, itemsize: int) -> float:
@@ -108,7 +110,7 @@ class Moving:
             way = self._ways.get((source, target))
             if way is None:
                 return float("inf")
-            longest = max(longest, way.latency_s + nbytes * way.seconds_per_byte)
+            longest = max(longest, way.latency_s + self._message_s + nbytes * way.seconds_per_byte)
             for name, seconds in way.holds.items():
                 busy[name] = busy.get(name, 0.0) + nbytes * seconds
         return max(longest, max(busy.values(), default=0.0))

@@ -128,7 +128,7 @@ class Steps:
             needs[node], holds[node], weights[node] = part.need, box, part.weight_bytes
             seconds = max(seconds, float(part.seconds[host] + self._calls[host]))
         cells = self.cells.cells
-        run = _run((*cells[first].operators[:1], cells[last].operators[-1]), on)
+        run = _run((cells[first].operators[0], cells[last].operators[-1]), on)
         return Step(last + 1, tuple(needs), seconds, tuple(holds), tuple(weights), (run,))
 
     def _empty(self) -> list[Box | None]:

@@ -8,7 +8,7 @@ Source    Liu, Liu, Yan, Lee, Cao: Accelerating DNN Inference With Reliability G
           IEEE/ACM ToN 31(6):3238-3253, 2023
 Departs   pieces are whole models: feature maps are not divided, so FMtR, which gives the rows that one node cannot
           finish to the next, has no rest to feed; a link survives with the probability that the cluster states, not by
-          a mobility model
+          a mobility model; where the node that needs the answer cannot compute, it cannot choose among copies
 Cards     cpo_sa3_fmtr
 """
 
@@ -22,7 +22,7 @@ from hocket.errors import InfeasibleError, RefusedError
 from hocket.plan import Plan
 from hocket.solvers.fixed import judged, plan_at
 from hocket.solvers.layout import Layout
-from hocket.solvers.robust.survival import floor_of, greedy, needs_of, replicated_plan, survives
+from hocket.solvers.robust.survival import floor_of, greedy, needs_of, replicated_plan, survives, takes_copies
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 
@@ -116,7 +116,8 @@ class Allotting:
         serves = sum(other == node for _, other in chosen)
         copies = sum(task == at for task, _ in chosen)
         enough = copies > 0 and 0 < floor <= self.reliability(at, chosen)
-        return serves < self.most_tasks and copies < self.copies and not enough
+        most = self.copies if takes_copies(self.problem.tasks[at]) else 1
+        return serves < self.most_tasks and copies < most and not enough
 
     def allocations(self) -> Iterator[tuple[Pair, ...]]:
         """What SA3 allots, then without its last pairs, then each task where it is served best alone."""

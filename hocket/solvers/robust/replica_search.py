@@ -5,7 +5,8 @@ Answer    the best by the judge over all sets of at most `copies` nodes for each
           too many, the best single placement with copies added by reliability gained per value lost
 Time      O(C^S) judgements; C = sets of nodes, S = segments; greedy O(S D) for each copy, D = nodes
 Source    the problem of Zhao, Zhang, Meng, Hou: Reliable DNN Partitioning for UAV Swarm, IWCMC 2022, pp. 265-270
-Departs   an oracle for that problem, not the paper's deep Q-learning; segments are cut in advance, by equal work
+Departs   an oracle for that problem, not the paper's deep Q-learning; segments are cut in advance, by equal work;
+          where the node that needs the answer cannot compute, it cannot choose among copies, so there are none
 Cards     -
 """
 
@@ -24,7 +25,7 @@ from hocket.solvers.chain import Chain
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.descent import excess
 from hocket.solvers.fixed import judged
-from hocket.solvers.robust.survival import Replicas, replicated_plan
+from hocket.solvers.robust.survival import Replicas, replicated_plan, takes_copies
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 
@@ -62,11 +63,12 @@ class ReplicaSearch:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
         search = _Search(problem, self.segments, stop)
         search.all_of(product(search.hosts, repeat=search.segments), 1)
-        sets = [chosen for count in range(1, self.copies + 1) for chosen in combinations(search.hosts, count)]
+        copies = self.copies if takes_copies(problem.task) else 1
+        sets = [chosen for count in range(1, copies + 1) for chosen in combinations(search.hosts, count)]
         if len(sets) ** search.segments <= self.most_choices:
-            search.all_of(product(sets, repeat=search.segments), self.copies)
+            search.all_of(product(sets, repeat=search.segments), copies)
         else:
-            search.greedy(self.copies)
+            search.greedy(copies)
         if search.best is None or search.score[0] > 0:
             raise infeasible(problem, "sets of nodes for each segment", search.complaint)
         return Proposal(plan=search.plan(search.best), notes={"judgements": str(len(search.known))})
@@ -143,4 +145,4 @@ def segments_of(chain: Chain, count: int) -> list[int]:
         return []
     middle = np.cumsum(work) - work / 2
     wanted = np.minimum((middle / (work.sum() or 1.0) * count).astype(int), count - 1)
-    return np.unique(wanted, return_inverse=True)[1].tolist()
+    return [int(number) for number in np.unique(wanted, return_inverse=True)[1]]

@@ -36,6 +36,11 @@ def needs_of(problem: Problem, task: Task, node: str) -> frozenset[str] | None:
     return frozenset(needed)
 
 
+def takes_copies(task: Task) -> bool:
+    """Whether answers of copies can be taken: the nodes that need them choose among them, so they compute."""
+    return all(node in task.profile.nodes for node in task.outputs.values())
+
+
 def survives(problem: Problem, replicas: Iterable[Iterable[str]]) -> float:
     """Probability that at least one of several replicas has all that it needs."""
     return replicated_reliability([list(replicas)], failures(problem))

@@ -77,7 +77,9 @@ def cycles(links: dict[int, list[int]], size: int) -> Iterator[list[int]]:
     for first in links:
         paths = [[first]]
         for _ in range(size - 1):
-            paths = [[*path, after] for path in paths for after in links[path[-1]] if after > first and after not in path]
+            paths = [
+                [*path, after] for path in paths for after in links[path[-1]] if after > first and after not in path
+            ]
         yield from (path for path in paths if size == 1 or first in links[path[-1]])
 
 

@@ -69,10 +69,10 @@ class Objects:
         step = (rng.random(count) * self.acceleration * density_factor(done))[:, None]
         if exploring:
             away = self.at[rng.integers(count, size=count)] - self.at
-            return np.clip(self.at + _C1 * step * away, 0.0, 1.0)
+            return np.asarray(np.clip(self.at + _C1 * step * away, 0.0, 1.0))
         pull = float(np.clip(_C3 * transfer_factor(done), _C3 * 0.3, 1.0))
         side = np.where(2 * rng.random(count) - _C4 <= 0.5, 1.0, -1.0)[:, None]
-        return np.clip(self.at[best] + side * _C2 * step * (pull * self.at[best] - self.at), 0.0, 1.0)
+        return np.asarray(np.clip(self.at[best] + side * _C2 * step * (pull * self.at[best] - self.at), 0.0, 1.0))
 
     def take(self, number: int, position: Floats) -> None:
         """An object goes to a position."""

@@ -7,7 +7,8 @@ Time      O(G P) judgements, and O(U^2) sums for the order; G = moves, P = parti
 Source    Xue, Wu, Li, Xu, Jiao: EosDNN, IEEE TGCN 6(1):248-264, 2022
 Departs   [standard] operators and their adaptive rates as in the literature on PSO-GA; Deb's rule in place of a
           penalty; where the source cannot compute no query runs before all weights are there, and they are sent in
-          the order of the layers
+          the order of the layers; the first particles hold everything on one node each, which the paper is not known
+          to do
 Cards     eosdnn
 """
 

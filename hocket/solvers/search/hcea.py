@@ -6,7 +6,8 @@ Time      O(G P) judgements; G = generations, P = objects; and O(N F) for each r
 Source    Li, Yu, Fan, Zhang, Xu: Energy-efficient offloading for DNN-based applications in edge-cloud computing: A
           hybrid chaotic evolutionary approach, JPDC 187:104850, 2024; Hashim et al., Applied Intelligence 51, 2021
 Departs   [standard] constants of the optimisation, cooling, and the form of the chaotic operators; clocks are set after
-          the search, level by level, and not within it; they are equal steps between a node's least and greatest
+          the search, level by level, and not within it; they are equal steps between a node's least and greatest;
+          the first objects hold everything on one node each, which the paper is not known to do
 Cards     hcea
 """
 
@@ -151,7 +152,7 @@ def clocks_hz(judge: Judge, node: int, levels: int) -> list[float]:
     limits = judge.problem.cluster.nodes[node].frequency_hz
     if limits is None:
         return []
-    return np.linspace(limits[1], limits[0], levels + 1)[1:].tolist()
+    return [float(clock_hz) for clock_hz in np.linspace(limits[1], limits[0], levels + 1)[1:]]
 
 
 def with_clock(settings: Settings, node: str, clock_hz: float) -> Settings:

@@ -15,18 +15,22 @@ from hocket.solvers.search.judge import NOWHERE, Judge, Rank, Vector
 Algorithm = Literal["ga", "pso", "nsga2"]
 Point = tuple[tuple[float, ...], Vector]
 """Figures, and the vector that has them."""
-_MOST_MATINGS = 3
+_MOST_MATINGS = 20  # with far fewer a genetic algorithm takes a small space for exhausted and ends early
 _AS_INFINITE = 1e30  # the library compares and subtracts, so nothing may be infinite
 
 
-def evolve(judge: Judge, algorithm: Algorithm, *, population: int, seed: int) -> None:
-    """Search for the least objective until the judge's `stop` says so, or nothing new can be made."""
+def evolve(judge: Judge, algorithm: Algorithm, *, population: int, seed: int) -> int:
+    """Search for the least objective until the judge's `stop` says so, or nothing new can be made.
+
+    Returns:
+        How many generations there were.
+    """
 
     def told(vectors: list[Vector]) -> tuple[Floats, list[Rank]]:
         ranks = judge.ranks(vectors)
         return np.array([[rank.value] for rank in ranks]), ranks
 
-    _run(judge, algorithm, 1, told, population, seed)
+    return _run(judge, algorithm, 1, told, population, seed)
 
 
 def front(judge: Judge, metrics: Sequence[str], *, population: int, seed: int) -> list[Point]:
@@ -84,15 +88,16 @@ def _run(
     told: Callable[[list[Vector]], tuple[Floats, list[Rank]]],
     population: int,
     seed: int,
-) -> None:
-    """Ask and tell, one generation per iteration."""
+) -> int:
+    """Ask and tell, one generation per iteration; how many there were."""
     evaluator, static, problem, method = _library(algorithm, judge, objectives, population)
     # Its own rule to end would count generations; here only the judge's `stop` ends a search.
     method.setup(problem, termination=("n_gen", 2**62), seed=seed, verbose=False)
+    generation = 0
     while True:
         asked = method.ask()
         if asked is None or not len(asked):
-            return
+            return generation
         numbers = np.clip(np.floor(asked.get("X").astype(float)).astype(int), 0, len(judge.hosts) - 1)
         values, ranks = told(list(judge.hosts[numbers]))
         broken = np.array([[rank.excess] for rank in ranks])
@@ -100,7 +105,8 @@ def _run(
         evaluator.eval(static(problem, F=finite[0], G=finite[1]), asked)
         method.tell(infills=asked)
         if judge.over():
-            return
+            return generation + 1
+        generation += 1
 
 
 def _library(algorithm: Algorithm, judge: Judge, objectives: int, population: int) -> tuple[Any, Any, Any, Any]:

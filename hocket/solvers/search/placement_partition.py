@@ -54,7 +54,7 @@ class PlacementPartition:
             return judge.proposal()
         rng, cutter = np.random.default_rng(seed), _Cutter(judge)
         width = len(judge.hosts)
-        first = [(cutter.rank((host,)), (host,)) for host in range(width)]
+        first: list[tuple[Rank, Order]] = [(cutter.rank((host,)), (host,)) for host in range(width)]
         rank, order = min(first)
         temperature = self.temperature
         while width > 1 and not judge.over():

@@ -4,7 +4,8 @@ Solves    every metric and constraint of one task
 Answer    the best that was seen by the judge; for nsga2 the best on the front of the metrics; with a lower bound
 Time      O(G P) judgements; G = generations, P = individuals
 Source    Blank, Deb: pymoo, IEEE Access 8, 2020; Deb, Pratap, Agarwal, Meyarivan: NSGA-II, IEEE TEVC 6(2), 2002
-Departs   -
+Departs   the library tries 100 times to mate something new, and here 20 times, since a small space is soon known;
+          all vectors to begin with are random, also where other searches begin with each node alone
 Cards     -
 """
 
@@ -20,7 +21,8 @@ from hocket.solvers.stop import MaxIterations, Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Yardstick:
-    name: ClassVar[Algorithm]
+    name: ClassVar[str]
+    algorithm: ClassVar[Algorithm]
     exact_for: ClassVar[frozenset[str]] = frozenset()
 
     population: int = 24
@@ -36,30 +38,33 @@ class _Yardstick:
         judge = Judge(self, problem, stop or MaxIterations(self.generations))
         if judge.is_trivial:
             judge.rank(judge.best_vector)
-        else:
-            evolve(judge, self.name, population=self.population, seed=seed)
-        return judge.proposal()
+            return judge.proposal()
+        done = evolve(judge, self.algorithm, population=self.population, seed=seed)
+        return judge.proposal(generations=str(done))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ga(_Yardstick):
     """Two-point crossover and polynomial mutation, rounded; see the module."""
 
-    name: ClassVar[Algorithm] = "ga"
+    name: ClassVar[str] = "ga"
+    algorithm: ClassVar[Algorithm] = "ga"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pso(_Yardstick):
     """Particles between 0 and the number of nodes, rounded down; see the module."""
 
-    name: ClassVar[Algorithm] = "pso"
+    name: ClassVar[str] = "pso"
+    algorithm: ClassVar[Algorithm] = "pso"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nsga2(_Yardstick):
     """The front of several metrics; see the module."""
 
-    name: ClassVar[Algorithm] = "nsga2"
+    name: ClassVar[str] = "nsga2"
+    algorithm: ClassVar[Algorithm] = "nsga2"
 
     metrics: tuple[str, ...] = ("latency", "period", "energy", "price")
 
