@@ -8,6 +8,7 @@ import json
 import math
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from hocket.units import shown
 MOST_BYTES = 1 << 30  # larger than any plan, profile or trace; a file beyond it is not one of ours
 
 _MOST_SENTENCE = 300
+_FIRST_USE = threading.Lock()  # msgspec learns a type when it is first used, and crashes if two threads do so at once
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +52,8 @@ class Noun(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fie
                 f"{name} has format {shown(found)} where {expected!r} is needed; give the right kind of file"
             )
         try:
-            return msgspec.convert(data, cls)
+            with _FIRST_USE:
+                return msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
             if isinstance(error.__cause__, HocketError):  # a noun that refused itself has said it all
                 raise FormatError(f"{name}: {_shortened(str(error.__cause__))}") from None

@@ -33,7 +33,7 @@ def measured_curve(model: Model) -> tuple[tuple[float, float], ...]:
         full = whole(block.shapes[result])
         axis = 2 if len(full) == 4 else 1
         size, uncut = full[axis][1], _Timed(model, block, result, full)
-        if uncut.seconds() < _LEAST_S:
+        if not uncut.work or uncut.seconds() < _LEAST_S:
             continue
         for count in _SHARES:
             start = (size - size // count) // 2
@@ -43,7 +43,7 @@ def measured_curve(model: Model) -> tuple[tuple[float, float], ...]:
     for found in ratios.values():
         share = median(share for share, _ in found) if found else 1.0
         if share < 1:
-            points.append((share, max(median(of_time for _, of_time in found), points[-1][1])))
+            points.append((share, min(max(median(of_time for _, of_time in found), points[-1][1]), 1.0)))
     return (*points, (1.0, 1.0))
 
 

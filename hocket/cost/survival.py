@@ -1,6 +1,7 @@
 """The probability that a program answers although nodes and links fail: every one counts once, copies stand in."""
 
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from itertools import pairwise
 
 from hocket.cluster import Cluster
@@ -45,8 +46,7 @@ def _link(a: str, b: str) -> str:
 class _Cases:
     def __init__(self, program: Program, failure: Mapping[str, float]) -> None:
         self._program, self._failure = program, failure
-        self._segments = {segment.id: segment for segment in program.segments}
-        self._transfers = {transfer.id: transfer for transfer in program.transfers}
+        self._order = _ordered(program)
         self._decided = 0
 
     def probability(self, known: dict[str, bool]) -> float:
@@ -71,24 +71,26 @@ class _Cases:
         def up(name: str) -> bool:
             return known.get(name, otherwise) if name in self._failure else True
 
-        def port(segment: Segment, wanted: Port) -> bool:
-            came = [delivers(source, wanted.tensor, segment.node) for source in wanted.sources]
-            return all(came) if wanted.take == "all" else any(came)
+        def delivers(source: str, node: str) -> bool:
+            return up(node) if source == INPUT else arrives[source]
 
-        def delivers(source: str, tensor: str, node: str) -> bool:
-            if source == INPUT:
-                return up(node)
-            if source not in arrives:
-                if source in self._segments:
-                    segment = self._segments[source]
-                    arrives[source] = up(segment.node) and all(port(segment, each) for each in segment.inputs)
-                else:
-                    arrives[source] = carries(self._transfers[source], tensor)
-            return arrives[source]
+        def filled(port: Port, node: str) -> bool:
+            came = (delivers(source, node) for source in port.sources)
+            return all(came) if port.take == "all" else any(came)
 
-        def carries(transfer: Transfer, tensor: str) -> bool:
-            path = transfer.path
-            way = all(map(up, path)) and all(up(_link(a, b)) for a, b in pairwise(path))
-            return way and delivers(transfer.source, tensor, path[0])
+        for step in self._order:
+            if isinstance(step, Segment):
+                arrives[step.id] = up(step.node) and all(filled(port, step.node) for port in step.inputs)
+            else:
+                way = all(map(up, step.path)) and all(up(_link(a, b)) for a, b in pairwise(step.path))
+                arrives[step.id] = way and delivers(step.source, step.path[0])
+        return all(up(b.node) and delivers(b.source, b.node) for b in self._program.outputs)
 
-        return all(up(b.node) and delivers(b.source, b.tensor, b.node) for b in self._program.outputs)
+
+def _ordered(program: Program) -> list[Segment | Transfer]:
+    """Segments and transfers, each behind what it waits for."""
+    steps: dict[str, Segment | Transfer] = {segment.id: segment for segment in program.segments}
+    steps |= {transfer.id: transfer for transfer in program.transfers}
+    waits = {segment.id: [source for port in segment.inputs for source in port.sources] for segment in program.segments}
+    waits |= {transfer.id: [transfer.source] for transfer in program.transfers}
+    return [steps[name] for name in TopologicalSorter(waits).static_order() if name != INPUT]

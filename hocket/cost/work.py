@@ -4,8 +4,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from hocket.graph import Graph, nbytes
-from hocket.graph.regions import Box, missing, slicer_of, whole
+from hocket.graph.regions import Box, slicer_of, whole
 from hocket.graph.regions.box import extent
+from hocket.plan.diff import weights_of
 from hocket.profile import NodeProfile
 from hocket.program import Combine, Segment, Work
 
@@ -68,23 +69,14 @@ def _combine_s(graph: Graph, part: Combine, known: NodeProfile) -> float:
 
 
 def weight_bytes(graph: Graph, segments: Iterable[Segment]) -> int:
-    """Bytes of the weights, and parts of weights, that some segments need on one node; what they share is held once."""
-    full: set[str] = set()
-    regions: dict[str, list[Box]] = {}
-    dtypes: dict[str, str] = {}
-    for segment in segments:
-        for part in segment.parts or (Work(operators=segment.operators),):
-            if isinstance(part, Combine):
-                continue
-            if not part.regions:
-                full.update(name for operator in part.operators for name in graph.operator[operator].weights)
-                continue
-            slicer = slicer_of(graph)
-            demand = slicer.demand(part.operators, boxes_of(graph, part), part.contract)
-            for name, boxes in demand.weights.items():
-                regions.setdefault(name, []).extend(boxes)
-                dtypes[name] = slicer.block.dtypes[name]
-    total = sum(graph.weights[name] for name in full)
-    for name in sorted(regions.keys() - full):
-        total += sum(nbytes(dtypes[name], extent(box)) for box in missing(regions[name], ()))
-    return total
+    """Bytes of the weights, and parts of weights, that some segments need on one node; equal ones are held once.
+
+    Two different regions of one weight are two arrays, whatever they have in common.
+    """
+    held = {
+        (name, region): size
+        for segment in segments
+        for part in segment.parts or (Work(operators=segment.operators),)
+        for name, region, size in weights_of(graph, part)
+    }
+    return sum(held.values())

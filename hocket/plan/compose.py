@@ -103,7 +103,7 @@ class Composed:
         suffix = part.contract.suffix if part.contract else ""
         for name, box in wanted.items():
             label = region_name(name, box, self._block.shapes[name]) + suffix
-            held = self._carried(name + suffix, box)
+            held = self._carried(name, suffix, box)
             self._held.setdefault(name + suffix, []).append((held, prefix + label))
 
     def _combine(self, prefix: str, part: Combine) -> None:
@@ -115,7 +115,7 @@ class Composed:
         name = region_name(part.tensor, box, self._block.shapes[part.tensor])
         names = {
             name + contract.suffix: self._have(
-                part.tensor + contract.suffix, self._carried(part.tensor + contract.suffix, box)
+                part.tensor + contract.suffix, self._carried(part.tensor, contract.suffix, box)
             )
             for contract in part.contracts
         }
@@ -125,12 +125,12 @@ class Composed:
     def _full(self, name: str) -> Box:
         return whole(self._block.shapes[name])
 
-    def _carried(self, value: str, box: Box) -> Box:
+    def _carried(self, tensor: str, suffix: str, box: Box) -> Box:
         """The box of a partial value: with what is packed behind its last axis, where something is."""
-        frame = self._tensors[value].shape if value in self._tensors else None
-        if frame is None or not box or frame[-1] == box[-1][1] or box[-1][1] != frame[-1] - 1:
+        info = self._tensors.get(tensor + suffix)
+        if info is None or info.shape == self._block.shapes[tensor]:
             return box
-        return (*box[:-1], (box[-1][0], frame[-1]))
+        return (*box[:-1], (box[-1][0], info.shape[-1]))
 
     def _have(self, value: str, box: Box) -> str:
         """The name of exactly this box of a value."""

@@ -80,13 +80,13 @@ def _weights(plan: Plan, graphs: Mapping[str, Graph]) -> dict[str, dict[_Key, tu
         graph = graphs[entry.task]
         for piece in pieces_of(graph, entry):
             keys = found.setdefault(piece.node, {})
-            for name, region, size in _weights_of(graph, piece.part):
+            for name, region, size in weights_of(graph, piece.part):
                 keys.setdefault((_model(entry.task, graph), name, region), (entry.task, size))
     return found
 
 
-def _weights_of(graph: Graph, part: Part) -> Iterator[tuple[str, Region | None, int]]:
-    """Weights, or regions of weights, with their bytes."""
+def weights_of(graph: Graph, part: Part) -> Iterator[tuple[str, Region | None, int]]:
+    """The weights that a part needs, or regions of them (None = all), with their bytes: what its node holds by hash."""
     if not isinstance(part, Work):
         return
     if not part.regions:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from hocket.errors import PlanError
 from hocket.graph import Graph
-from hocket.graph.regions import Contraction, slicer_of, volume, whole
-from hocket.graph.topology import Unit, units
+from hocket.graph.regions import Block, Contraction, slicer_of, volume, whole
+from hocket.graph.topology import units
 from hocket.plan.cuts import Interval, intervals, scaled
 from hocket.plan.placement import Place, runs_of
 from hocket.plan.plan import Copies, Entry, Run, Split
@@ -101,21 +101,24 @@ def _split(graph: Graph, entry: Entry, run: Run, split: Split, positions: Sequen
     contraction = _contraction(graph, run.operators, split, main)
     size = contraction.size if contraction else 0
     leaves = list(_leaves(run.operators, split, {}, None, graph.tensor[main].shape, size))
+    if contraction is not None:
+        _check_sums(graph, run.operators, leaves, main)
     if split.border == "recompute":
         groups = [tuple(positions)]
     elif contraction is None:
-        inside = set(positions)
-        groups = [tuple(position for position in unit.operators if position in inside) for unit in graph.kept(units_of)]
+        by_unit, unit = dict[int, list[int]](), graph.kept(_unit_numbers)
+        for position in positions:
+            by_unit.setdefault(unit[position], []).append(position)
+        groups = [tuple(by_unit[number]) for number in sorted(by_unit)]
     else:
         raise PlanError(f"borders are those of regions, and {run.operators!r} contracts an axis; recompute them")
     for group in groups:
-        if group:
-            yield from _block(graph, entry, run.operators, group, leaves, main, contraction)
+        yield from _block(graph, entry, run.operators, group, leaves, main, contraction)
 
 
-def units_of(graph: Graph) -> tuple[Unit, ...]:
-    """The units of a graph; keep them with it."""
-    return units(graph)
+def _unit_numbers(graph: Graph) -> dict[int, int]:
+    """Position of an operator -> number of its unit."""
+    return {position: number for number, unit in enumerate(units(graph)) for position in unit.operators}
 
 
 def _block(
@@ -152,11 +155,16 @@ def _block(
         part = Work(operators=names, regions=regions, contract=contract)
         needs = {
             name: tuple(None if box == whole(graph.tensor[name].shape) else box for box in wanted)
-            for name, wanted in demand.inputs.items()
+            for name, wanted in (demand.inputs or _trigger(slicer.part(names))).items()
         }
         for node in _nodes(where, _mirrored(where, leaf.on)):
             makes = {name + suffix: region for name, region in regions.items()}
             yield Piece(node=node, part=part, makes=makes, needs=needs, order=positions[0], priority=priority)
+
+
+def _trigger(block: Block) -> dict[str, tuple[Region, ...]]:
+    """One element of what a block reads: a part that is all padding needs nothing, yet has to wait for its request."""
+    return {name: (((0, 1),) * len(block.shapes[name]),) for name in block.inputs[:1]}
 
 
 def _mirrored(where: str, on: str | Copies) -> str | Copies:
@@ -211,6 +219,19 @@ def _contraction(graph: Graph, where: str, split: Split, main: str) -> Contracti
             f" {has}; split an axis of its result"
         )
     return known[0]
+
+
+def _check_sums(graph: Graph, where: str, leaves: Sequence[_Leaf], main: str) -> None:
+    """Refuse partial results that others have for another part of the result only, so that no sum is complete."""
+    covered: dict[Interval | None, int] = {}
+    for leaf in leaves:
+        for box in _boxes(graph, (main,), leaf, main, set()).values():
+            covered[leaf.contracted] = covered.get(leaf.contracted, 0) + volume(box)
+    if any(size != volume(whole(graph.tensor[main].shape)) for size in covered.values()):
+        raise PlanError(
+            f"C1: a contracted axis is cut at the same points for all of a result, and {where!r} cuts that of {main!r}"
+            " at different ones in different parts; put the splits of the result into the contracted one"
+        )
 
 
 def _contracts(place: Place) -> bool:

@@ -2,19 +2,24 @@
 
 import random
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import mesh, node, zoo_model
+from graphs import mesh, node, write_model, zoo_model
+from onnx import helper
 from running import run_program, worst_error
 
+from hocket.cost.survival import reliability
+from hocket.cost.work import weight_bytes
 from hocket.errors import GraphError, HocketError, PlanError
 from hocket.graph import Graph
 from hocket.graph.execute import Runner, random_inputs
 from hocket.graph.model import Model
+from hocket.graph.onnx import load_model
 from hocket.graph.regions import slicer_of
 from hocket.plan import Copies, Entry, Run, Split
-from hocket.plan.build import whole
+from hocket.plan.build import build, whole
 from hocket.plan.calibrate import calibrated
 from hocket.plan.lower import lower
 from hocket.program import Program
@@ -209,3 +214,85 @@ def test_a_run_that_comes_back_to_itself_is_refused() -> None:
             assert "is computed in one go, and what the run of" in str(error)
             return
     raise AssertionError("no run of the graph comes back to itself")
+
+
+def test_a_contracted_split_may_be_inside_another_that_has_the_same_cuts_everywhere() -> None:
+    model, inputs, expected = reference("toy_chain")
+    names = heads()
+    size = slicer_of(model.graph).contraction(names[0])[0].size
+
+    def sums(cut: int) -> Split:
+        return Split(axis="contract", parts=("b", "c"), cuts=(cut,))
+
+    first = rest(model.graph, 0, 0, Split(axis=2, parts=(sums(1), sums(1)), cuts=(3,)))
+    assert size > 1
+    assert worst_error(run_program(model, lowered(model.graph, *first), inputs), expected) <= 1e-5
+
+
+def test_sums_of_all_but_the_last_column_are_put_together() -> None:
+    model, inputs, expected = reference("toy_chain")
+    names = heads()
+    width = model.graph.tensor[names[1]].shape[3]
+    program = lowered(
+        model.graph,
+        Run(operators=names[0], on=Split(axis="contract", parts=("a", "d"), cuts=(1,))),
+        Run(operators=names[1], on=Split(axis=3, parts=("a", "d"), cuts=(width - 1,))),
+        Run(operators=f"{names[2]}..{names[-1]}", on="a"),
+    )
+    assert worst_error(run_program(model, program, inputs), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("second", ["d", Split(axis="contract", parts=("b", "c"), cuts=(2,))])
+def test_sums_that_would_stay_incomplete_are_refused(second: str | Split) -> None:
+    graph, name = conv_chain(), heads()[0]
+    sums = Split(axis="contract", parts=("b", "c"), cuts=(1,))
+    with pytest.raises(PlanError) as caught:
+        lowered(graph, *rest(graph, 0, 0, Split(axis=2, parts=(sums, second), cuts=(3,))))
+    assert str(caught.value) == (
+        f"C1: a contracted axis is cut at the same points for all of a result, and '{name}..{name}' cuts that of"
+        f" {name!r} at different ones in different parts; put the splits of the result into the contracted one"
+    )
+
+
+def test_a_part_that_is_all_padding_waits_for_its_request(tmp_path: Path) -> None:
+    pads = np.array([0, 0, 3, 0, 0, 0, 0, 0], np.int64)
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Pad", ["y", "pads"], ["z"])]
+    path = write_model(
+        tmp_path / "padded.onnx", nodes, inputs={"x": [1, 2, 4, 4]}, outputs=["z"], weights={"pads": pads}
+    )
+    model = load_model(path)
+    inputs = random_inputs(model.graph, seed=1)
+    program = lowered(
+        model.graph, Run(operators="y", on="a"), Run(operators="z", on=Split(axis=2, parts=("b", "c"), cuts=(2,)))
+    )
+    assert all(segment.inputs for segment in program.segments)
+    expected = Runner(model, whole(model)).run(inputs)
+    assert worst_error(run_program(model, program, inputs), expected) == 0
+
+
+def test_memory_counts_the_weights_that_nodes_are_sent() -> None:
+    """A node whose parts need overlapping regions of one weight gets both; biases travel inside its models."""
+    model, _, _ = reference("toy_chain")
+    place = max(p for p, o in enumerate(model.graph.operators) if o.kind == "Conv")
+    operator = model.graph.operators[place]
+    weight = model.graph.weights[operator.weights[0]]
+    channels = model.graph.tensor[operator.name].shape[1]
+    halves, quarters = (Split(axis=1, parts=("b", "c"), cuts=(channels // n,)) for n in (2, 4))
+    program = lowered(model.graph, *rest(model.graph, place, place, Split(axis=2, parts=(halves, quarters), cuts=(2,))))
+    built, sent = build(model, program), dict[str, dict[str, int]]()
+    for segment, artifact in zip(program.segments, built.artifacts, strict=True):
+        sizes = {sha256: built.weight(sha256).nbytes for sha256 in artifact.weights.values()}
+        sent.setdefault(segment.node, {}).update(sizes)
+    assert sum(sent["b"].values()) == weight * 3 // 4
+    assert sum(sent["c"].values()) == weight * 5 // 4
+    biases = weight_bytes(model.graph, program.at("b")) - weight * 3 // 4
+    assert biases == channels * 4 * 3 // 4
+
+
+def test_long_programs_with_racing_copies_have_a_reliability() -> None:
+    graph = zoo_model("resnet101").graph
+    names = [operator.name for operator in graph.operators]
+    runs = [Run(operators=name, on=NODES[number % 2]) for number, name in enumerate(names[:-1])]
+    program = lowered(graph, *runs, Run(operators=names[-1], on=Copies(nodes=("c", "d"), mode="race")))
+    assert len(program.segments) > 200
+    assert reliability(CLUSTER, program) == 1.0

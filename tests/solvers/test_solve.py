@@ -118,7 +118,7 @@ ERRORS: list[tuple[Callable[[], object], type[HocketError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "error", "sentence"), ERRORS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("call", "error", "sentence"), ERRORS, ids=[sentence[:60] for _, _, sentence in ERRORS])
 def test_every_error_is_one_sentence_that_helps(
     call: Callable[[], object], error: type[HocketError], sentence: str
 ) -> None:

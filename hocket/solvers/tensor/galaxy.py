@@ -64,7 +64,7 @@ class Galaxy:
             if not over.any():
                 shares = {f"{kind} units": ", ".join(map(str, counts)) for kind, counts in by_kind.items()}
                 return team.proposed(self.name, plan, cost, layers_s=f"{seconds:.6g}", **shares)
-            budgets = budgets - over
+            budgets = np.where(over > 0, np.minimum(budgets, _held(team, by_kind)) - over, budgets)
         raise infeasible(problem, f"the division of {self.name}", "C6: the nodes together cannot hold all layers")
 
 
@@ -97,6 +97,16 @@ def _shares(team: Team, budgets: Floats) -> dict[str, Counts] | None:
     sizes = [_unit_bytes(team, halves) for halves in kinds.values()]
     fitting = balanced(counts, sizes, budgets, capacity)
     return None if fitting is None else dict(zip(kinds, fitting, strict=True))
+
+
+def _held(team: Team, by_kind: dict[str, Counts]) -> Floats:
+    """(K,) weights of heads and hidden units."""
+    return np.asarray(
+        sum(
+            np.array(counts) * _unit_bytes(team, [half for half in team.layers.halves if half.kind == kind])
+            for kind, counts in by_kind.items()
+        )
+    )
 
 
 def _unit_bytes(team: Team, halves: Sequence[Half]) -> float:

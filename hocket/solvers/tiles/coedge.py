@@ -9,11 +9,13 @@ Source    Zeng, Chen, Zhou, Yang, Zhang: CoEdge: cooperative DNN inference with 
           heterogeneous edge devices, IEEE/ACM Transactions on Networking 29(2), 2021
 Departs   without a deadline (of the task, or a limit on latency) the deadline is the least that the linear program
           meets, or none if energy is the objective; borders are counted at the slowest way to a node, and those of the
-          smallest map are the ones that a share must reach; rows of a layer are those of the input, scaled down
+          smallest map are the ones that a share must reach; rows of a layer are those of the input, scaled down, and
+          if they then break the deadline the fastest shares are taken
 Cards     coedge
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar, NamedTuple
@@ -22,12 +24,13 @@ import numpy as np
 from scipy.optimize import linprog
 
 from hocket.cost import Problem
+from hocket.errors import InfeasibleError
 from hocket.graph.topology import units
 from hocket.plan.cuts import scaled, shared
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
-from hocket.solvers.tiles.maps import ROWS, Maps, refuses_maps, require_maps, strip_place
+from hocket.solvers.tiles.maps import ROWS, Maps, refuses_maps, require_maps, strip_place, strips
 from hocket.solvers.tiles.windows import windows_of
 
 _ROUNDING = 1e-6
@@ -45,19 +48,21 @@ class Coedge:
         return refuses_maps(problem)
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
-        """Shares of the rows."""
+        """Shares of the rows; the fastest ones if whole rows of those of least energy break the deadline."""
         maps = require_maps(self, problem)
-        model = workload(maps)
-        shares = thresholded(model, deadline_of(problem))
+        model, deadline_s = workload(maps), deadline_of(problem)
+        if deadline_s is not None:
+            with suppress(InfeasibleError):
+                return self._proposal(maps, thresholded(model, deadline_s))
+        return self._proposal(maps, thresholded(model, None))
+
+    def _proposal(self, maps: Maps, shares: Floats) -> Proposal:
         height = maps.size(-1)[0]
         points = (0, *accumulate(shared(shares.tolist(), height)))
         runs = []
         for layer in range(maps.count):
             rows = maps.size(layer)[0]
-            intervals = {
-                host: scaled((points[host], points[host + 1]), height, rows) for host in range(len(maps.hosts))
-            }
-            divided = {host: each for host, each in intervals.items() if each[0] < each[1]}
+            divided = strips(range(len(maps.hosts)), [scaled((0, point), height, rows)[1] for point in points])
             runs.append(maps.run(layer, layer, strip_place(maps, ROWS, divided, exchange=True)))
         words = ", ".join(f"{host} {share:.3f}" for host, share in zip(maps.hosts, shares.tolist(), strict=True))
         return maps.propose(self, runs, after=maps.count, notes={"shares": words})

@@ -66,8 +66,7 @@ class DeepthingsFtp:
             )
             for start in range(0, len(hosts), width)
         )
-        border = "exchange" if self.reuse else "recompute"
-        place = Split(axis=ROWS, parts=parts, cuts=downs[1:-1], border=border)
+        place = Split(axis=ROWS, parts=parts, cuts=downs[1:-1], border="exchange" if self.reuse else "recompute")
         counts = ", ".join(f"{name} {hosts.count(host)}" for host, name in enumerate(maps.hosts))
         notes = {"fused": str(last + 1), "tiles": counts}
         return maps.propose(self, [maps.run(0, last, place)], after=last + 1, notes=notes)

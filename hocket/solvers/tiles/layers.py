@@ -1,10 +1,9 @@
-"""Single layers of any graph: the axis that one is divided on, what an interval of it reads, and who holds what."""
+"""Single layers of any graph: the axis that one is divided on, and what an interval of it reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hocket.graph import Graph
-from hocket.graph.regions import Interval
 from hocket.graph.topology import units
 from hocket.plan import Run, Split
 from hocket.solvers.tiles.maps import ROWS, Maps
@@ -52,10 +51,6 @@ def _layer(graph: Graph, positions: Sequence[int], channels: bool) -> Layer:
     if window is None or several or set(window.entries) != set(reads):
         return Layer(operators, result, reads, -1, None)
     return Layer(operators, result, reads, axis, window)
-
-
-Holding = tuple[int, Mapping[int, tuple[Interval, ...]]]
-"""Axis of a tensor, and host -> its intervals; axis -1 = the hosts that are named hold all of it."""
 
 
 def layer_runs(maps: Maps, found: Sequence[tuple[Layer, str | Split]]) -> Iterator[Run]:

@@ -5,24 +5,25 @@ from itertools import product
 
 import numpy as np
 import pytest
-from problems import chain, graph_of, problem_of, profile_of, random_cluster, random_problem
+from problems import chain, graph_of, problem_of, profile_of, random_problem
 
 from hocket.cluster import Cluster, Direction, Link, Node
 from hocket.cost import Objective, Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
 from hocket.graph.topology import units
-from hocket.plan.placement import plan_for
 from hocket.profile import CodecCost
 from hocket.solvers import ChainDp, Exhaustive, check_solver, solve
 from hocket.solvers.additive import Additive
 from hocket.solvers.chains import SOLVERS
 from hocket.solvers.chains.adamec import AdaMec, NeighbourSearch, neighbours
+from hocket.solvers.chains.busy import Busy
 from hocket.solvers.chains.edgeshard_latency import EdgeShardLatency
 from hocket.solvers.chains.edgeshard_throughput import EdgeShardThroughput
 from hocket.solvers.chains.hpipe import HPipe
 from hocket.solvers.chains.jalad import Jalad
 from hocket.solvers.chains.job_schedule import JobSchedule
 from hocket.solvers.chains.jointdnn import JointDnn
+from hocket.solvers.chains.linear_pipeline import LinearPipeline
 from hocket.solvers.chains.mdpo import Mdpo, earliest, sender
 from hocket.solvers.chains.pdd import Pdd
 from hocket.solvers.chains.pipeedge import PipeEdge
@@ -49,7 +50,7 @@ def instances() -> list[Problem]:
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: solver.name)
 def test_methods_on_chains_keep_the_contract(solver: type[Solver]) -> None:
-    assert check_solver(solver(), instances(), iterations=30) >= 20
+    assert check_solver(solver(), instances(), iterations=5) >= 20
 
 
 def straight(seed: int, metric: str = "period", **options: object) -> Problem:
@@ -105,9 +106,9 @@ def test_the_first_layer_of_edgeshard_stays_at_the_source() -> None:
     problem = problem_of(graph, star(1e9), profile_of(graph, seconds), "period")
     for solver in (EdgeShardThroughput(), EdgeShardLatency()):
         stages = solve(problem, solver).stages()
-        assert [stage["node"] for stage in stages][0] == "n0"
+        assert stages[0]["node"] == "n0"
         assert stages[0]["operators"] == ["t0"]
-    assert solve(problem, "chain_dp").stages()[0]["node"] == "n1"
+    assert solve(problem, "chain_dp").stages()[0]["node"] != "n0"
 
 
 def test_edgeshards_latency_recurrence_on_a_hand_instance() -> None:
@@ -121,15 +122,15 @@ def test_edgeshards_latency_recurrence_on_a_hand_instance() -> None:
 
 
 def test_memory_taken_off_along_the_path_can_leave_no_plan() -> None:
-    """The best path to the second layer fills the only device that takes the third; a used set remembers better."""
-    graph = chain([1, 1, 1], weights=[1000, 1000, 5000], first=1)
-    seconds = {"n0": [1.0, 3.0, 1.0], "n1": [9.0, 1.0, 1.0], "n2": [9.0, 9.0, 9.0]}
-    problem = problem_of(graph, star(1e9, (2100, 5500, 900)), profile_of(graph, seconds))
+    """The best path to the third layer fills the only device that takes the fourth; a used set remembers better."""
+    graph = chain([1] * 4, weights=[1000, 1000, 1000, 5000], first=1)
+    seconds = {"n0": [1.0, 3.0, 50.0, 50.0], "n1": [9.0, 1.0, 50.0, 1.0], "n2": [9.0, 9.0, 1.0, 50.0]}
+    problem = problem_of(graph, star(1e9, (2100, 5500, 1900)), profile_of(graph, seconds))
     with pytest.raises(InfeasibleError, match="searched over all placements of blocks that begin at the source"):
         EdgeShardLatency(memory="greedy")(problem)
     cost = solve(problem, "edgeshard_latency").cost
     assert cost.feasible
-    assert cost.sequential_s == pytest.approx(1 + 3 + 1, abs=1e-6)
+    assert cost.sequential_s == pytest.approx(1 + 3 + 1 + 1, abs=1e-6)
 
 
 def test_hpipe_keeps_its_order_and_slices_attention_only() -> None:
@@ -141,7 +142,8 @@ def test_hpipe_keeps_its_order_and_slices_attention_only() -> None:
     lengths = [int(length) for length in solution.notes["slices"].split(", ")]
     assert sum(lengths) == 8
     assert len(lengths) > 1
-    assert "slices" not in solve(straight(1), "hpipe", tokens=8).notes
+    plain = problem_of(chain([1] * 4), star(1e9), profile_of(chain([1] * 4), seconds), "period")
+    assert "slices" not in solve(plain, "hpipe", tokens=8).notes
     assert HPipe(order="n9").refuses(problem) == (
         "the order names 'n9', which is no node of the cluster that the profile knows"
     )
@@ -177,7 +179,9 @@ def test_mdpo_arrives_first_of_all_paths_while_links_come_and_go() -> None:
         links = tuple(
             Link(between=pair, up=Direction(bytes_per_s=rng.choice([1e3, 1e4])),
                  down=Direction(bytes_per_s=rng.choice([1e3, 1e4])), available=windows)
-            for pair, windows in ((("n0", "n1"), ((0.0, begin + 1),)), (("n0", "n2"), ((begin, 1e4),)), (("n1", "n2"), ()))
+            for pair, windows in (
+                (("n0", "n1"), ((0.0, begin + 1),)), (("n0", "n2"), ((begin, 1e4),)), (("n1", "n2"), ()),
+            )
         )  # fmt: skip
         cluster = Cluster(name="road", nodes=star().nodes, links=links)
         seconds = {f"n{i}": [rng.uniform(0.1, 3.0) * (1 if i else 4) for _ in range(4)] for i in range(3)}
@@ -195,11 +199,11 @@ def test_mdpo_moves_on_with_the_next_base_station() -> None:
     d = Direction(bytes_per_s=1e4)
     links = (
         Link(between=("n0", "n1"), up=d, down=d, available=((0.0, 2.0),)),
-        Link(between=("n0", "n2"), up=d, down=d, available=((2.0, 1e4),)),
-        Link(between=("n1", "n2"), up=d, down=d),
+        Link(between=("n0", "n2"), up=d, down=d, available=((0.5, 1e4),)),
+        Link(between=("n1", "n2"), up=d, down=d, latency_s=0.6),
     )
     cluster = Cluster(name="road", nodes=star().nodes, links=links)
-    seconds = {"n0": [9.0, 9.0, 9.0], "n1": [1.0, 1.0, 1.0], "n2": [1.0, 1.0, 0.5]}
+    seconds = {"n0": [9.0, 9.0, 9.0], "n1": [1.0, 1.0, 1.0], "n2": [2.0, 1.0, 0.5]}
     problem = problem_of(graph, cluster, profile_of(graph, seconds), "latency")
     assert [stage["node"] for stage in solve(problem, "mdpo").stages()] == ["n1", "n2"]
 
@@ -253,14 +257,11 @@ def test_adamec_ends_where_no_neighbour_is_better() -> None:
         problem = random_problem(seed, METRICS[seed % 5], nodes=3, size=5)
         proposal = AdaMec(most_vertices=10_000)(problem)
         search = NeighbourSearch(problem, 1, 10_000)
-        names = [run for run in search.layout.nodes]
-        found = {tuple(p): search.plan(tuple(p)) for p in product(search.layout.hosts, repeat=len(search.layout.units))}
-        places = next(p for p, plan in found.items() if plan == proposal.plan)
+        hosts, size = search.layout.hosts, len(search.layout.units)
+        found = {places: search.plan(places) for places in product(hosts, repeat=size)}
+        here = next(places for places, plan in found.items() if plan == proposal.plan)
         value = evaluate(problem, proposal.plan).value
-        assert all(
-            evaluate(problem, found[p]).value >= value * (1 - 1e-9) for p in neighbours(places, search.layout.hosts)
-        )
-        assert len(names) == 3
+        assert all(evaluate(problem, found[near]).value >= value * (1 - 1e-9) for near in neighbours(here, hosts))
 
 
 def test_adamec_goes_on_from_the_plan_in_use() -> None:
@@ -271,13 +272,12 @@ def test_adamec_goes_on_from_the_plan_in_use() -> None:
     assert evaluate(problem, again.plan).value == pytest.approx(evaluate(problem, best).value)
     assert again.notes["steps"] == "1"
     assert int(again.notes["judged"]) <= 1 + 3 * 3 * 7
-    assert neighbours_of_one_step()
 
 
-def neighbours_of_one_step() -> bool:
-    """Two boundaries: each moves by one unit either way, and each segment goes elsewhere."""
+def test_neighbours_are_one_boundary_or_one_segment_away() -> None:
+    """One boundary: it moves by one unit either way, a new one appears at each end, and each segment goes elsewhere."""
     found = set(neighbours((0, 0, 1, 1), (0, 1)))
-    return found == {(1, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1), (0, 0, 0, 1), (0, 0, 1, 0), (0, 0, 0, 0)}
+    assert found == {(1, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1), (0, 0, 0, 1), (0, 0, 1, 0), (0, 0, 0, 0)}
 
 
 def coded_problem(seed: int, *, rate_per_s: float = 0.0) -> Problem:
@@ -299,21 +299,21 @@ def each_choice(problem: Problem, *, lossy: bool) -> list[tuple[float, float, fl
     """(device, uplink, server and back, coding) seconds of each cut with each codec, worked out by hand."""
     task = problem.task
     device, server = task.profile.at("d"), task.profile.at("s")
-    up, down = (problem.cluster.links[0].up, problem.cluster.links[0].down)
+    link = problem.cluster.links[0]
     sizes = [task.graph.inputs[0].nbytes, *(task.graph.tensor[f"t{i}"].nbytes for i in range(5))]
+    codecs = {"raw": CodecCost(ratio=1.0), **device.codecs}
     found = []
     for cut in range(6):
-        for name in ["raw", *(codecs := device.codecs)] if cut < 5 else ["raw"]:
+        away = cut < 5
+        for name, codec in codecs.items() if away else [("raw", codecs["raw"])]:
             if not lossy and not name.startswith("raw"):
                 continue
-            codec = codecs[name] if name != "raw" else CodecCost(ratio=1.0)
-            sent = sizes[cut] if cut < 5 else 0
-            found.append((
-                sum(device.seconds[f"t{i}"] for i in range(cut)),
-                sent * codec.ratio / (up.bytes_per_s or 1),
-                sum(server.seconds[f"t{i}"] for i in range(cut, 5)) + (sizes[5] / (down.bytes_per_s or 1) if cut < 5 else 0),
-                sent * (codec.encode_s_per_byte + codec.decode_s_per_byte),
-            ))  # fmt: skip
+            sent = sizes[cut] if away else 0
+            back = sizes[5] / (link.down.bytes_per_s or 1) if away else 0.0
+            computing = sum(device.seconds[f"t{i}"] for i in range(cut))
+            serving = sum(server.seconds[f"t{i}"] for i in range(cut, 5)) + back
+            coding = sent * (codec.encode_s_per_byte + codec.decode_s_per_byte)
+            found.append((computing, sent * codec.ratio / (link.up.bytes_per_s or 1), serving, coding))
     return found
 
 
@@ -340,17 +340,15 @@ def test_pipeline_coinfer_filters_by_the_longest_stage_and_judges_as_the_judge()
     kept = 0
     for seed in range(40):
         problem = coded_problem(seed, rate_per_s=4.0)
-        choices = [(d, u, s, c) for d, u, s, c in each_choice(problem, lossy=True)]
-        codec_s = evaluate  # the judge has the same figure as the method on a chain
         try:
             proposal = PipelineCoinfer(lossy=True)(problem)
         except InfeasibleError as error:
             assert "keeps up with 4 requests per second" in str(error) or "keeps the constraints" in str(error)
             continue
         kept += 1
-        cost = codec_s(problem, proposal.plan)
+        cost = evaluate(problem, proposal.plan)  # on a chain the judge has the figure of the method
         assert cost.latency_s == pytest.approx(float(proposal.notes["own_value"]))
-        assert cost.latency_s >= min(sum(choice) for choice in choices) * (1 - 1e-9)
+        assert cost.latency_s >= min(sum(choice) for choice in each_choice(problem, lossy=True)) * (1 - 1e-9)
         assert cost.period_s <= 0.25
     assert kept >= 10
 
@@ -379,15 +377,44 @@ def test_job_schedule_takes_the_cut_of_least_makespan_and_notes_the_mix() -> Non
 
 def test_ocdst_trades_delay_for_the_longest_stage_as_the_stream_grows() -> None:
     """A single request stays on one device, a long stream is divided."""
-    graph = chain([250] * 4, first=1)
-    profile = profile_of(graph, {f"n{i}": [1.0] * 4 for i in range(3)})
+    graph = chain([250] * 6, first=1)
+    profile = profile_of(graph, {f"n{i}": [1.0] * 6 for i in range(3)})
     problem = problem_of(graph, star(1e3), profile, "period")
     assert len(solve(problem, "ocdst", requests=1).stages()) == 1
     assert len(solve(problem, "ocdst", requests=1000).stages()) == 3
     notes = solve(problem, "ocdst", requests=1000).notes
-    assert float(notes["mean_delay_s"]) == pytest.approx((4 + 2 * 1 + 999 * 2 + 0.004 * 0) / 1000, rel=0.01)
+    assert float(notes["mean_delay_s"]) == pytest.approx((6 + 2 * 1 + 999 * 2) / 1000, rel=0.01)
 
 
-def test_random_clusters_are_seeded() -> None:
-    assert random_cluster(random.Random(3), 3) == random_cluster(random.Random(3), 3)
-    assert np.isfinite(evaluate(straight(2), PipeEdge()(straight(2)).plan).period_s)
+def test_busy_seconds_are_those_of_the_judge() -> None:
+    """Of every placement of a DAG over links that share media and ports."""
+    for seed in range(12):
+        problem = random_problem(seed, "period", nodes=3, size=4, media=seed % 2 == 0, relay=seed % 3 == 0)
+        layout = Layout(problem, problem.task)
+        placements = np.array(list(product(layout.hosts, repeat=len(layout.units))))
+        busy = Busy(layout).seconds(placements).max(axis=1)
+        for places, found in zip(placements.tolist(), busy.tolist(), strict=True):
+            assert found == pytest.approx(evaluate(problem, layout.plan(places, {})).period_s)
+
+
+def test_the_linear_pipeline_is_no_worse_than_pdd_and_mostly_the_best() -> None:
+    best = 0
+    for seed in range(30):
+        problem = random_problem(seed, "period", nodes=3, size=6)
+        value = evaluate(problem, LinearPipeline(rounds=20)(problem).plan).value
+        assert value <= evaluate(problem, Pdd()(problem).plan).value * (1 + 1e-9)
+        best += value <= evaluate(problem, Exhaustive()(problem).plan).value * (1 + 1e-9)
+    assert best >= 25
+
+
+def test_nodes_that_take_equally_long_but_differ_in_power_are_not_of_a_kind() -> None:
+    """Memory takes one run per node; the second of two equally fast nodes needs a tenth of the power."""
+    graph = chain([1, 1], weights=[1000, 1000], first=1)
+    nodes = tuple(
+        Node(name=f"n{i}", flops_per_s=1e9, memory_bytes=1500, compute_w=watts)
+        for i, watts in enumerate((1.0, 10.0, 1.0))
+    )
+    cluster = star().replace(nodes=nodes)
+    profile = profile_of(graph, {"n0": [5.0, 5.0], "n1": [1.0, 1.0], "n2": [1.0, 1.0]})
+    cost = solve(problem_of(graph, cluster, profile, "energy"), "chain_dp").cost
+    assert cost.energy_j == pytest.approx(6.0)

