@@ -4,9 +4,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from hocket.graph import Graph, nbytes
-from hocket.graph.regions import Box, slicer_of, whole
+from hocket.graph.regions import slicer_of
 from hocket.graph.regions.box import extent
-from hocket.plan.diff import weights_of
+from hocket.plan.holding import boxes_of, weights_of
 from hocket.profile import NodeProfile
 from hocket.program import Combine, Segment, Work
 
@@ -38,11 +38,6 @@ def work_s(graph: Graph, part: Work, known: NodeProfile) -> float:
         for name, share in shares.items()
         if name in known.seconds
     )
-
-
-def boxes_of(graph: Graph, part: Work) -> dict[str, Box]:
-    """The regions that a part makes, spelled out."""
-    return {name: whole(graph.tensor[name].shape) if box is None else box for name, box in part.regions.items()}
 
 
 def share_of_time(curve: Sequence[tuple[float, float]], share: float) -> float:

@@ -1,14 +1,14 @@
 """What a switch from one plan to another moves."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from hocket.errors import PlanError
-from hocket.graph import Graph, nbytes
-from hocket.graph.regions import extent, slicer_of, whole
+from hocket.graph import Graph
 from hocket.nouns import Value
+from hocket.plan.holding import weights_of
 from hocket.plan.pieces import pieces_of
 from hocket.plan.plan import Plan
-from hocket.program import Part, Region, Work
+from hocket.program import Region
 
 _Key = tuple[str, str, Region | None]
 """(model, weight, region of it): tasks with one model file share their weights."""
@@ -83,19 +83,3 @@ def _weights(plan: Plan, graphs: Mapping[str, Graph]) -> dict[str, dict[_Key, tu
             for name, region, size in weights_of(graph, piece.part):
                 keys.setdefault((_model(entry.task, graph), name, region), (entry.task, size))
     return found
-
-
-def weights_of(graph: Graph, part: Part) -> Iterator[tuple[str, Region | None, int]]:
-    """The weights that a part needs, or regions of them (None = all), with their bytes: what its node holds by hash."""
-    if not isinstance(part, Work):
-        return
-    if not part.regions:
-        for operator in part.operators:
-            yield from ((name, None, graph.weights[name]) for name in graph.operator[operator].weights)
-        return
-    slicer = slicer_of(graph)
-    wanted = {name: whole(graph.tensor[name].shape) if box is None else box for name, box in part.regions.items()}
-    for name, boxes in slicer.demand(part.operators, wanted, part.contract).weights.items():
-        for box in boxes:
-            region = None if box == whole(slicer.block.shapes[name]) else box
-            yield name, region, nbytes(slicer.block.dtypes[name], extent(box))

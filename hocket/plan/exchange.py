@@ -1,22 +1,19 @@
 """Who gets what from whom: what each node needs, less what it holds, from those that hold it.
 
-Halo exchange, scatter, gather, all-gather and all-to-all are all this one subtraction. The partial results of a
-contracted split are put together where they are needed, or first in parts by those that made them, whichever takes
-less time.
+Halo exchange, scatter, gather, all-gather and all-to-all are all this one subtraction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from itertools import pairwise
 from typing import NamedTuple
 
 from hocket.cluster import Cluster
 from hocket.graph import Graph, nbytes
-from hocket.graph.regions import intersect, merge, missing, slicer_of, volume, whole
-from hocket.graph.regions.box import contains, hull, with_axis
-from hocket.plan.cuts import shared
+from hocket.graph.regions import intersect, merge, missing, volume, whole
+from hocket.graph.regions.box import contains, hull
 from hocket.plan.pieces import Piece, Some
-from hocket.program import Combine, Contract, Region, TensorInfo, Work
+from hocket.plan.sums import Partial, sums
+from hocket.program import Combine, Region
 
 
 class Crossing(NamedTuple):
@@ -67,10 +64,6 @@ class Exchange:
     ) -> None:
         self.graph, self._cluster, self._outputs = graph, cluster, outputs
         self.pieces = list(pieces)
-        self.frames: dict[str, TensorInfo] = {}
-        """Partial value -> its type and shape as if it were whole."""
-        self.base: dict[str, str] = {}
-        """Partial value -> its tensor."""
         self._needs: dict[tuple[str, str], list[Some]] = {}
         self._found: dict[tuple[str, str, int], Source] = {}
         self._answered: dict[object, list[tuple[int, Some]]] = {}
@@ -78,7 +71,9 @@ class Exchange:
             self._ask(piece)
         for name, node in outputs.items():
             self._needs.setdefault((name, node), []).append(None)
-        for combining in self._combining():
+        self.partial: dict[str, Partial] = {}
+        """Partial value -> the tensor that it is a part of."""
+        for combining in sums(graph, self.pieces, self._needs, cluster, self.partial):
             self.pieces.append(combining)
             self._ask(combining)
         self._holders: dict[str, list[_Holder]] = {name: [_Holder(-1, node, None, 0)] for name, node in inputs.items()}
@@ -108,11 +103,15 @@ class Exchange:
 
     def shape(self, value: str) -> tuple[int, ...]:
         """The shape of a value as if it were whole."""
-        return self.frames[value].shape if value in self.frames else self.graph.tensor[value].shape
+        return self.partial[value].shape if value in self.partial else self.graph.tensor[value].shape
 
     def dtype(self, value: str) -> str:
         """The element type of a value."""
-        return self.frames[value].dtype if value in self.frames else self.graph.tensor[value].dtype
+        return self.graph.tensor[self.base(value)].dtype
+
+    def base(self, value: str) -> str:
+        """The tensor that a value is, or is a partial result of."""
+        return self.partial[value].tensor if value in self.partial else value
 
     def nbytes(self, value: str, region: Some) -> int:
         """Bytes of a region of a value."""
@@ -199,101 +198,6 @@ class Exchange:
                     )
                 )
                 self.answers[name] = len(self.pieces) - 1
-
-    # ------------------------------------------------------------ partial results
-
-    def _combining(self) -> list[Piece]:
-        """Pieces that put partial results together, for every tensor that has some."""
-        partial: dict[str, list[Piece]] = {}
-        for piece in self.pieces:
-            if isinstance(piece.part, Work) and piece.part.contract is not None:
-                partial.setdefault(piece.part.contract.tensor, []).append(piece)
-        return [combining for tensor, makers in partial.items() for combining in self._combine(tensor, makers)]
-
-    def _combine(self, tensor: str, makers: Sequence[Piece]) -> list[Piece]:
-        contracts = {
-            piece.part.contract: None
-            for piece in makers
-            if isinstance(piece.part, Work) and piece.part.contract is not None
-        }
-        ordered = tuple(sorted(contracts, key=lambda contract: contract.interval))
-        packed = slicer_of(self.graph).contraction(tensor)[0].packed
-        shape = self.graph.tensor[tensor].shape
-        full = (*shape[:-1], shape[-1] + packed) if packed else shape
-        for contract in ordered:
-            value = tensor + contract.suffix
-            self.frames[value] = TensorInfo(name=value, dtype=self.graph.tensor[tensor].dtype, shape=full)
-            self.base[value] = tensor
-        wanted = {
-            node: self._merged_boxes(tensor, regions)
-            for (name, node), regions in self._needs.items()
-            if name == tensor and regions
-        }
-        if packed:
-            wanted = {
-                node: merge(with_axis(b, len(b) - 1, (0, shape[-1])) for b in boxes) for node, boxes in wanted.items()
-            }
-        direct = [(node, box) for node, boxes in wanted.items() for box in boxes]
-        makes = [(piece.node, self._box(region, full)) for piece in makers for region in piece.makes.values()]
-        parted = self._parted(shape, tuple(dict.fromkeys(node for node, _ in makes)))
-        itemsize = nbytes(self.graph.tensor[tensor].dtype, (1,))
-        if len(parted) > 1 and self._seconds(makes, parted, itemsize) + self._seconds(
-            parted, direct, itemsize
-        ) < self._seconds(makes, direct, itemsize):
-            direct = parted
-        order = max(piece.order for piece in makers)
-        return [self._sum(tensor, shape, box, node, ordered, order, packed) for node, box in direct]
-
-    @staticmethod
-    def _sum(
-        tensor: str,
-        shape: tuple[int, ...],
-        box: Region,
-        node: str,
-        contracts: tuple[Contract, ...],
-        order: int,
-        packed: int,
-    ) -> Piece:
-        region = None if box == whole(shape) else box
-        carried = region
-        if region is not None and packed:
-            carried = with_axis(region, len(region) - 1, (0, shape[-1] + packed))
-        return Piece(
-            node=node,
-            part=Combine(tensor=tensor, region=region, contracts=contracts),
-            makes={tensor: region},
-            needs={tensor + contract.suffix: (carried,) for contract in contracts},
-            order=order,
-        )
-
-    @staticmethod
-    def _parted(shape: tuple[int, ...], nodes: tuple[str, ...]) -> list[tuple[str, Region]]:
-        """Equal parts of a tensor's longest axis (the last is left whole: something may be packed behind it)."""
-        if len(shape) < 2:
-            return []
-        axis = max(range(len(shape) - 1), key=lambda axis: shape[axis])
-        sizes = shared([1.0] * len(nodes), shape[axis])
-        points = [0]
-        for size in sizes:
-            points.append(points[-1] + size)
-        boxes = [with_axis(whole(shape), axis, interval) for interval in pairwise(points)]
-        return [(node, box) for node, box in zip(nodes, boxes, strict=True) if volume(box)]
-
-    def _seconds(
-        self, held: Sequence[tuple[str, Region]], wanted: Sequence[tuple[str, Region]], itemsize: int
-    ) -> float:
-        """About how long it takes until all have what they want: the busiest sender or receiver."""
-        sends: dict[str, float] = {}
-        receives: dict[str, float] = {}
-        for source, box in held:
-            for target, region in wanted:
-                size = volume(intersect(box, region)) if source != target else 0
-                if not size or not self._cluster.reachable(source, target):
-                    continue
-                seconds = self._cluster.transfer_s(source, target, size * itemsize)
-                sends[source] = sends.get(source, 0.0) + seconds
-                receives[target] = receives.get(target, 0.0) + seconds
-        return max([*sends.values(), *receives.values()], default=0.0)
 
 
 def covers(made: Some, wanted: Iterable[Some]) -> bool:

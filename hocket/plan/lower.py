@@ -84,7 +84,7 @@ def _transfers(
     inputs: Mapping[str, str],
 ) -> tuple[Transfer, ...]:
     codecs = {(crossing.tensor, crossing.target): crossing.codec for crossing in entry.codecs}
-    unknown = sorted(codecs.keys() - {(exchange.base.get(c.value, c.value), c.target) for c in flow.crossings})
+    unknown = sorted(codecs.keys() - {(exchange.base(c.value), c.target) for c in flow.crossings})
     if unknown:
         tensor, target = unknown[0]
         raise PlanError(f"a codec is for a tensor that crosses, and {tensor!r} does not cross to {target!r}; remove it")
@@ -105,7 +105,7 @@ def _transfers(
                 source=INPUT if piece is None else segments.home(maker),
                 path=cluster.path(inputs[value] if piece is None else piece.node, target, nbytes),
                 nbytes=nbytes,
-                codec=codecs.get((exchange.base.get(value, value), target), "raw"),
+                codec=codecs.get((exchange.base(value), target), "raw"),
                 region=region,
                 priority=0 if piece is None else piece.priority,
             )
