@@ -8,6 +8,7 @@ and then the latency passes, holding nothing.
 """
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -108,7 +109,8 @@ class _Engine:
 
     def _at(self, when: float, request: _Request, what: Callable[[float], None]) -> None:
         self.count += 1
-        heapq.heappush(self.events, (when, request, self.count, what))
+        # No work at no speed, 0 x infinity, is never done; as a NaN it would stand for ever at the head of the events.
+        heapq.heappush(self.events, (math.inf if math.isnan(when) else when, request, self.count, what))
 
     def _arrive(self, request: _Request, now: float) -> None:
         program = self.jobs[request.job].program

@@ -63,7 +63,7 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
     tasks: Annotated[tuple[Task, ...], msgspec.Meta(min_length=1)]
     cluster: Cluster
     objective: Objective = Objective()
-    margin: NonNegative = 0.0
+    margin: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.0
     """Relative safety added to every predicted time of computing; links have the rates that the cluster states."""
     whole_model: bool = False
     """True where every node that takes part must hold the whole model (C6 as printed in the survey)."""

@@ -11,6 +11,19 @@ _DEEPEST = 32
 """Splits inside splits beyond this are a mistake, and would be slow to walk."""
 
 
+def too_deep(where: str) -> str:
+    """The sentence about splits inside splits."""
+    return f"C1: splits stand in each other at most {_DEEPEST} deep, and those of {where!r} go on; flatten them"
+
+
+def is_too_deep(place: Place) -> bool:
+    """Whether splits stand in each other deeper than can be walked."""
+    level: list[Place] = [place]
+    for _ in range(_DEEPEST + 1):
+        level = [part for split in level if isinstance(split, Split) for part in split.parts]
+    return bool(level)
+
+
 def nodes_of(place: Place) -> set[str]:
     """Every node that a place names."""
     found: set[str] = set()
@@ -48,7 +61,7 @@ def _check(where: str, place: Place, shape: tuple[int, ...] | None, depth: int) 
             yield f"C1: copies are on different nodes, and {where!r} has two on one; name each node once"
     elif isinstance(place, Split):
         if depth == _DEEPEST:
-            yield f"C1: splits stand in each other at most {_DEEPEST} deep, and those of {where!r} go on; flatten them"
+            yield too_deep(where)
             return
         yield from _check_split(where, place, shape)
         for part in place.parts:

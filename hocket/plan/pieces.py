@@ -8,6 +8,7 @@ from hocket.errors import PlanError
 from hocket.graph import Graph
 from hocket.graph.regions import Block, Contraction, slicer_of, volume, whole
 from hocket.graph.topology import units
+from hocket.plan.check_places import is_too_deep, too_deep
 from hocket.plan.cuts import Interval, intervals, scaled
 from hocket.plan.placement import Place, runs_of
 from hocket.plan.plan import Copies, Entry, Run, Split
@@ -92,11 +93,15 @@ def _nodes(where: str, on: str | Copies) -> tuple[str, ...]:
             f"copies that are dealt out are entries of their own, and {where!r} has some inside one; write an entry for"
             " each node"
         )
+    if len(set(on.nodes)) < len(on.nodes):
+        raise PlanError(f"C1: copies are on different nodes, and {where!r} has two on one; name each node once")
     return on.nodes
 
 
 def _split(graph: Graph, entry: Entry, run: Run, split: Split, positions: Sequence[int]) -> Iterator[Piece]:
     """A block for each part; where borders are exchanged, for each unit of operators and part."""
+    if is_too_deep(split):
+        raise PlanError(too_deep(run.operators))
     main = graph.operators[positions[-1]].name
     contraction = _contraction(graph, run.operators, split, main)
     size = contraction.size if contraction else 0

@@ -13,12 +13,14 @@ _MOST_STEPS = 100_000
 def finish_s(resources: Sequence[Resource], start_s: float, nbytes: float) -> float:
     """When a transfer that starts at `start_s` has sent its last byte, at the least rate of its resources.
 
-    Traces are added up step by step; at rate 0 the transfer waits. Without a limit it takes no time. One that would
-    need more than 10^7 s, or 10^5 steps, never ends: infinity.
+    Traces are added up step by step; at rate 0 the transfer waits. Without a limit it takes no time. One that never
+    starts, or that would need more than 10^7 s, or 10^5 steps, never ends: infinity.
 
     >>> finish_s([Resource(name="a", bytes_per_s=100.0), Resource(name="b", bytes_per_s=50.0)], 1.0, 100)
     3.0
     """
+    if start_s == math.inf:
+        return math.inf
     now_s, remaining = start_s, float(nbytes)
     if remaining and any(resource.trace and not any(rate for _, rate in resource.trace) for resource in resources):
         return math.inf

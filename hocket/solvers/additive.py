@@ -74,7 +74,8 @@ class Additive:
     @cached_property
     def codecs(self) -> dict[tuple[str, int], str]:
         """(input, node) -> the codec with which it gets there most cheaply, if that is not raw."""
-        return self._crossings[1]
+        # Without packed inputs nothing has to be known of what crossings cost.
+        return self._crossings[1] if self.layout.task.input_codecs else {}
 
     @cached_property
     def _crossings(self) -> tuple[Floats, dict[tuple[str, int], str]]:

@@ -1,9 +1,9 @@
 """The strongest solver that does not refuse, and whatever else is better.
 
-Solves    every problem; several tasks one by one, then the best choice of their plans
-Answer    proven optimal where min_cut, chain_dp or exhaustive proves it; else the best that any solver finds, divided
-          operators included, and how far it may be from the best
-Time      that of the solvers that it tries
+Solves    every problem; several tasks one by one, then the best choice of their plans, or of cuts with shares
+Answer    proven optimal where min_cut, chain_dp, exhaustive or milp proves it; else the best that any solver finds,
+          divided operators included, and how far it may be from the best
+Time      that of the solvers that it tries, each within limits that make it quick
 Source    -
 Departs   -
 Cards     -
@@ -14,8 +14,12 @@ from typing import ClassVar
 
 from hocket.cost import Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
+from hocket.solvers.bound import lower_bound
+from hocket.solvers.fixed import judged
+from hocket.solvers.games.many_to_many import ManyToMany
 from hocket.solvers.joint.joint_split import JointSplit
 from hocket.solvers.several import solve_several
+from hocket.solvers.sharing.cut_and_share import CutAndShare
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 from hocket.solvers.whole import best_whole
@@ -28,7 +32,7 @@ class Auto:
     exact_for: ClassVar[frozenset[str]] = frozenset()
 
     judgements: int = 400
-    """How many plans the search judges that comes last."""
+    """How many plans the search judges that comes last; fewer of large models."""
     divide: bool = True
     """Consider plans that divide operators too."""
 
@@ -45,18 +49,40 @@ class Auto:
         if reason:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
         if len(problem.tasks) > 1:
-            return solve_several(problem, self, seed=seed, stop=stop)
+            return self._several(problem, seed, stop)
+        # What is divided comes first: its search takes its time, while the last search for the other takes what is left.
+        divided = self._divided(problem, seed, stop)
         complaint: InfeasibleError | None = None
         whole: Proposal | None = None
         try:
             whole = best_whole(problem, seed=seed, stop=stop, judgements=self.judgements)
         except InfeasibleError as error:  # a model that no node holds may still be divided
             complaint = error
-        divided = self._divided(problem, seed, stop)
         found = [proposal for proposal in (whole, divided) if proposal is not None]
         if not found:
             raise complaint or RefusedError(f"{self.name} cannot solve this problem: no solver does")
         return min(found, key=lambda proposal: evaluate(problem, proposal.plan).value)
+
+    def _several(self, problem: Problem, seed: int, stop: Stop | None) -> Proposal:
+        """The best choice among plans of each task alone, or cuts of all tasks with their shares."""
+        found: list[Proposal] = []
+        complaint: InfeasibleError | RefusedError | None = None
+        try:
+            found.append(solve_several(problem, self, seed=seed, stop=stop))
+        except (InfeasibleError, RefusedError) as error:
+            complaint = error
+        for solver in (CutAndShare(), ManyToMany()):
+            if solver.refuses(problem) is not None:
+                continue
+            try:
+                found.append(_found_by(solver.name, problem, solver(problem, seed=seed, stop=stop)))
+            except (InfeasibleError, RefusedError):
+                continue
+        costs = [judged(problem, proposal.plan) for proposal in found]
+        values = [(cost.value, number) for number, cost in enumerate(costs) if cost is not None and cost.feasible]
+        if not values:
+            raise complaint or RefusedError(f"{self.name} cannot solve this problem: no solver does")
+        return found[min(values)[1]]
 
     def _divided(self, problem: Problem, seed: int, stop: Stop | None) -> Proposal | None:
         """A plan that divides operators, where that can pay."""
@@ -67,6 +93,12 @@ class Auto:
             return solver(problem, seed=seed, stop=stop)
         except (InfeasibleError, RefusedError):
             return None
+
+
+def _found_by(name: str, problem: Problem, proposal: Proposal) -> Proposal:
+    """A proposal with who found it and the bound of all plans."""
+    notes = {**proposal.notes, "found_by": name}
+    return Proposal(plan=proposal.plan, bound=lower_bound(problem), notes=notes)
 
 
 def _adds_up(problem: Problem) -> bool:

@@ -21,7 +21,10 @@ _KEPT = "kept lower_bound"
 
 
 def lower_bound(problem: Problem) -> float:
-    """A value of the objective that no plan can beat, in the metric's SI unit; it is worked out once per problem."""
+    """A value of the objective that no plan can beat, in the metric's SI unit; it is worked out once per problem.
+
+    Where a task may be refused no bound but 0 is known.
+    """
     if _KEPT not in problem.__dict__:
         problem.__dict__[_KEPT] = _of_objective(problem)
     bound: float = problem.__dict__[_KEPT]
@@ -30,6 +33,8 @@ def lower_bound(problem: Problem) -> float:
 
 def _of_objective(problem: Problem) -> float:
     objective = problem.objective
+    if any(task.refusal_cost is not None for task in problem.tasks):
+        return 0.0  # what a refused task costs is not counted here
     if objective.metric != "weighted":
         return metric_bound(problem, objective.metric)
     return sum(

@@ -9,9 +9,9 @@ Cards     -
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from hocket.solvers.batch import Placements, bounds_of
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.checks import infeasible, refuses_tasks
 from hocket.solvers.fixed import judged
+from hocket.solvers.layout import Places
 from hocket.solvers.solver import Proposal
 from hocket.solvers.starts import starts
 from hocket.solvers.stop import MaxIterations, Stop
@@ -59,12 +60,18 @@ class Descent:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """The best plan found."""
+        return self.improved(problem, (), seed=seed, stop=stop)
+
+    def improved(
+        self, problem: Problem, first: Sequence[Places], *, seed: int = 0, stop: Stop | None = None
+    ) -> Proposal:
+        """The best plan found, where some placements are starts besides the search's own."""
         reason = self.refuses(problem)
         if reason:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
         bound = lower_bound(problem)
         search = _Search(problem, seed, stop or MaxIterations(self.judgements), bound)
-        search.run()
+        search.run(first)
         if search.best_plan is None or search.best.excess > 0:
             raise infeasible(problem, "the plans that descent tried", search.complaint)
         return Proposal(plan=search.best_plan, bound=bound, notes={"judgements": str(search.judgements)})
@@ -85,10 +92,10 @@ class _Search:
         self.complaint = "no way leads from the inputs to the answers"
         self.known: dict[tuple[int, ...], _Rank] = {}
 
-    def run(self) -> None:
+    def run(self, first: Sequence[Places]) -> None:
         """Judge the starts, then go down from the best of them, and from near it again."""
         ranked = []
-        for places in starts(self.additive):
+        for places in chain(map(list, first), starts(self.additive)):
             ranked.append((self._judge(places), places))
             # A limit ends the search, but not before there is a plan if a start is one.
             if self.over and self.best.excess == 0:
@@ -96,7 +103,7 @@ class _Search:
         ranked.sort()
         if len(self.layout.hosts) < 2 or not self.layout.units:
             return
-        for rank, places in ranked[:2]:
+        for rank, places in ranked[: 2 + len(first)]:
             self._down(rank, places)
         while not self.over:
             places = self._shaken(self.best_places or ranked[0][1])

@@ -4,18 +4,27 @@ from collections.abc import Sequence
 
 from hocket.cost import Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
+from hocket.plan import Plan
+from hocket.plan.placement import placement
+from hocket.solvers.additive import SUMS
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain_dp import ChainDp
+from hocket.solvers.chains.linear_pipeline import LinearPipeline
 from hocket.solvers.descent import Descent
+from hocket.solvers.exact.milp import Milp
 from hocket.solvers.exhaustive import Exhaustive
 from hocket.solvers.fixed import fixed_plans, judged
+from hocket.solvers.layout import Layout
 from hocket.solvers.linear_scan import LinearScan
 from hocket.solvers.min_cut import MinCut
 from hocket.solvers.solver import Proposal, Solver
 from hocket.solvers.stop import Stop
 
 _SMALL = 1000
-_IN_HASTE = 1_000_000  # states that chain_dp searches in about a second
+_MOST_STATES = 1_000_000  # of runs of blocks, which take about a second
+_MOST_VARIABLES = 20_000  # of an integer program of sums, whose relaxation takes about a second
+_MOST_JUDGED = 60_000  # operators in all plans that the last search judges, which take about two seconds
+_FEWEST = 40  # plans that it judges all the same
 _CLOSED = 1e-9
 
 
@@ -24,26 +33,30 @@ def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: in
 
     Args:
         problem: of one task.
-        seed: of the search that comes last.
-        stop: when that search stops.
-        judgements: how many plans it judges without one.
+        seed: of the searches that come last.
+        stop: when those searches stop.
+        judgements: how many plans the last one judges at most without one; fewer of large models, which take longer.
 
     Raises:
         RefusedError: no solver does.
         InfeasibleError: no plan that was found keeps the constraints.
     """
-    proven, proposals = _proven(problem, seed, hasty=stop is not None)
+    proven, proposals = _proven(problem, seed)
     if proven is not None:
         return proven
     proposals += [(name, Proposal(plan=plan)) for name, plan in fixed_plans(problem).items()]
     bound = lower_bound(problem)
     complaint: InfeasibleError | None = None
-    for solver in (LinearScan(), Descent(judgements=judgements)):
+    for solver in _searches(problem, judgements):
         best = _best(problem, proposals, bound)
         if best is not None and evaluate(problem, best.plan).value <= bound * (1 + _CLOSED):
             return best
         try:
-            proposals.append((solver.name, solver(problem, seed=seed, stop=stop)))
+            if isinstance(solver, Descent):
+                first = [] if best is None else [_places(problem, best.plan)]
+                proposals.append((solver.name, solver.improved(problem, first, seed=seed, stop=stop)))
+            else:
+                proposals.append((solver.name, solver(problem, seed=seed, stop=stop)))
         except RefusedError:
             continue
         except InfeasibleError as error:
@@ -54,13 +67,13 @@ def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: in
     return best
 
 
-def _proven(problem: Problem, seed: int, *, hasty: bool) -> tuple[Proposal | None, list[tuple[str, Proposal]]]:
-    """A proposal that is proven to be the best of all, or what exact solvers found in smaller spaces."""
+def _proven(problem: Problem, seed: int) -> tuple[Proposal | None, list[tuple[str, Proposal]]]:
+    """A proposal that is proven to be the best of all, or what exact solvers found in smaller spaces.
+
+    None of them can be stopped half way, so each gets only what it is quick with.
+    """
     found: list[tuple[str, Proposal]] = []
-    # These cannot be stopped half way, so with a limit the one that may take long is left out.
-    chain = ChainDp(most_states=_IN_HASTE) if hasty else ChainDp()
-    solvers: Sequence[Solver] = (MinCut(), chain, Exhaustive(most=_SMALL))
-    for solver in solvers:
+    for solver in _provers(problem):
         if solver.refuses(problem) is not None:
             continue
         try:
@@ -75,6 +88,37 @@ def _proven(problem: Problem, seed: int, *, hasty: bool) -> tuple[Proposal | Non
             return _noted(proposal, solver.name), found
         found.append((solver.name, proposal))
     return None, found
+
+
+def _provers(problem: Problem) -> Sequence[Solver]:
+    solvers = (MinCut(), ChainDp(most_states=_MOST_STATES), Exhaustive(most=_SMALL))
+    if not _metrics(problem) <= set(SUMS):
+        return solvers
+    return (*solvers, Milp(most_rounds=3, most_nodes=200, most_variables=_MOST_VARIABLES))
+
+
+def _searches(problem: Problem, judgements: int) -> Sequence[Solver]:
+    """Each starts where the best plan is not proven; the last one goes on from what the others found."""
+    fewer = max(_MOST_JUDGED // max(len(problem.task.graph.operators), 1), _FEWEST)
+    descent = Descent(judgements=min(judgements, fewer))
+    if "period" in _metrics(problem):
+        return LinearScan(), LinearPipeline(most_states=_MOST_STATES), descent
+    return LinearScan(), descent
+
+
+def _metrics(problem: Problem) -> set[str]:
+    """What the objective is made of."""
+    objective = problem.objective
+    if objective.metric != "weighted":
+        return {objective.metric}
+    return {metric for metric, weight in objective.weights.items() if weight}
+
+
+def _places(problem: Problem, plan: Plan) -> list[int]:
+    """Node of each unit in a plan that computes each operator on one node."""
+    layout = Layout(problem, problem.task)
+    names = placement(problem.task.graph, plan.entries[0])
+    return [problem.cluster.index[str(names[unit.operators[0]])] for unit in layout.units]
 
 
 def _best(problem: Problem, proposals: list[tuple[str, Proposal]], bound: float) -> Proposal | None:

@@ -48,8 +48,9 @@ class DnnSplit:
 
     aim: Literal["auto", "latency", "price", "both"] = "auto"
     """auto = latency or price if that is the objective, else both."""
-    tiers: tuple[str, ...] = ()
-    """Nodes after the source, in the order in which they get parts; () = all others, the slowest first."""
+    tiers: str = ""
+    """Nodes after the source, in the order in which they get parts, such as `edge, cloud`; empty = all others, the
+    slowest first."""
     filter: bool = True
     """Try only boundaries whose tensor is smaller than all before it."""
 
@@ -59,10 +60,10 @@ class DnnSplit:
         if reason:
             return reason
         names = {problem.cluster.nodes[server].name for server in servers_of(problem, problem.task)}
-        unknown = [name for name in self.tiers if name not in names]
+        unknown = [name for name in self._named if name not in names]
         if unknown:
             return f"a tier is another node that can compute, and {unknown[0]!r} is none"
-        count = 1 + (len(set(self.tiers)) or len(names))
+        count = 1 + (len(self._named) or len(names))
         return None if count <= _MOST_TIERS else f"it divides over at most {_MOST_TIERS} tiers, and here are {count}"
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
@@ -88,10 +89,15 @@ class DnnSplit:
         )
         return first_allowed(problem, plans, f"cuts at {len(points)} candidate boundaries")
 
+    @property
+    def _named(self) -> tuple[str, ...]:
+        """The tiers that the option names, each once."""
+        return tuple(dict.fromkeys(name for part in self.tiers.split(",") if (name := part.strip())))
+
     def _order(self, problem: Problem, layout: Layout) -> list[int]:
         index = problem.cluster.index
-        if self.tiers:
-            return [index[problem.task.source], *(index[name] for name in dict.fromkeys(self.tiers))]
+        if self._named:
+            return [index[problem.task.source], *(index[name] for name in self._named)]
         total_s = layout.seconds.sum(axis=0)
         return [index[problem.task.source],
                 *sorted(servers_of(problem, problem.task), key=lambda server: -total_s[server])]  # fmt: skip

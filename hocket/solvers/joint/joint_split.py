@@ -28,9 +28,9 @@ from hocket.solvers.joint.cells import Cells
 from hocket.solvers.joint.moving import Moving
 from hocket.solvers.joint.refine import refined
 from hocket.solvers.joint.search import sequences
-from hocket.solvers.joint.steps import Steps
+from hocket.solvers.joint.steps import Step, Steps
 from hocket.solvers.solver import Proposal, Solver
-from hocket.solvers.stop import MaxIterations, Stop
+from hocket.solvers.stop import MaxIterations, MaxRuntime, Stop
 from hocket.solvers.whole import best_whole
 
 _JUDGED = 3  # of the sequences that the search finds; the first of them is refined
@@ -99,7 +99,7 @@ class JointSplit:
         yield from fixed_plans(problem).items()
         if self.whole:
             with suppress(InfeasibleError, RefusedError):
-                yield "whole operators", best_whole(problem, seed=seed, stop=None, judgements=20).plan
+                yield "whole operators", best_whole(problem, seed=seed, stop=stop, judgements=20).plan
         for solver in _others() if self.others else ():
             if solver.refuses(problem) is not None:
                 continue
@@ -114,7 +114,7 @@ class JointSplit:
         cells, moving = Cells(problem, problem.task), Moving(problem)
         if not cells.cells or len(cells.hosts) < 2:
             return
-        steps = Steps(cells, moving)
+        steps = _StoppedSteps(cells, moving, stop)
         # An estimate counts nothing twice at once, so it may be above what the judge says by as much again.
         # What is lean may take as long as it likes: limits say how long.
         most_s = float("inf") if self.lean else 2 * float(cells.seconds[-1].min())
@@ -136,6 +136,20 @@ class JointSplit:
         for number, (_, runs) in enumerate(found[:_JUDGED]):
             refine = number == 0 and not self.lean
             yield refined(problem.task.graph, runs, cells.hosts, value, most) if refine else runs
+
+
+class _StoppedSteps(Steps):
+    """Steps of which there are none any more when the time is over: the search that follows them then ends."""
+
+    def __init__(self, cells: Cells, moving: Moving, stop: Stop | None) -> None:
+        super().__init__(cells, moving)
+        # Other rules count what is judged.
+        self._stop = stop if isinstance(stop, MaxRuntime) else None
+
+    def of(self, first: int) -> Iterator[Step]:
+        """Every step that begins with a cell."""
+        if self._stop is None or not self._stop(float("inf")):
+            yield from super().of(first)
 
 
 def _others() -> list[Solver]:
