@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/hocket demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 cluster: $(STAMP)
 	$(BIN)/python -m pytest -m cluster
@@ -23,7 +23,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tools.make_docs --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -7,7 +7,8 @@ import time
 from bench.table import show, write
 
 ALL = (
-    "solvers", "methods", "runtime", "cutting", "prediction", "splitting", "shaped", "memory", "architectures"
+    "solvers", "methods", "runtime", "cutting", "prediction", "splitting", "deciding", "shaped", "memory",
+    "architectures",
 )  # fmt: skip
 
 

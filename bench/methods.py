@@ -19,9 +19,79 @@ from problems import random_problem  # noqa: E402
 from split_problems import split_problem  # noqa: E402
 from transformers_small import random_transformer_problem  # noqa: E402
 
-CARDS = ["neurosurgeon", "edgent", "loadpart", "task_migration", "dnnsplit", "hsms_adp", "dads", "throughput_max", "cic", "dds", "gan_defense", "mdpo", "ocdst", "pipeedge", "hpipe", "edgeshard", "jointdnn", "adamec", "aofl", "pipeline_coinfer", "jalad", "iao", "mjoa_mu", "fan_edgecloud", "mv_jramp", "jpdra", "ddpra", "coedge", "vcg_auction", "camera_coalition", "dina", "dia", "gafpd", "ucl", "na_ga", "hcea", "eosdnn", "cpo_sa3_fmtr", "aspm", "robustdice", "continuer", "job_schedule", "pdd", "modnn", "mednn", "deepthings_ftp", "d3_vsm", "edgeflow", "pmp", "repurpose", "voltage", "megatron", "pope_scaling", "hepti", "detransformer", "feltin_throughput", "miao_adaptive", "autodice_explore", "placement_partition", "fan_iiot"]
+CARDS = [
+    "neurosurgeon",
+    "edgent",
+    "loadpart",
+    "task_migration",
+    "dnnsplit",
+    "hsms_adp",
+    "dads",
+    "throughput_max",
+    "cic",
+    "dds",
+    "gan_defense",
+    "mdpo",
+    "ocdst",
+    "pipeedge",
+    "hpipe",
+    "edgeshard",
+    "jointdnn",
+    "adamec",
+    "aofl",
+    "pipeline_coinfer",
+    "jalad",
+    "iao",
+    "mjoa_mu",
+    "fan_edgecloud",
+    "mv_jramp",
+    "jpdra",
+    "ddpra",
+    "coedge",
+    "vcg_auction",
+    "camera_coalition",
+    "dina",
+    "dia",
+    "gafpd",
+    "ucl",
+    "na_ga",
+    "hcea",
+    "eosdnn",
+    "cpo_sa3_fmtr",
+    "aspm",
+    "robustdice",
+    "continuer",
+    "job_schedule",
+    "pdd",
+    "modnn",
+    "mednn",
+    "deepthings_ftp",
+    "d3_vsm",
+    "edgeflow",
+    "pmp",
+    "repurpose",
+    "voltage",
+    "megatron",
+    "pope_scaling",
+    "hepti",
+    "detransformer",
+    "feltin_throughput",
+    "miao_adaptive",
+    "autodice_explore",
+    "placement_partition",
+    "fan_iiot",
+]
 """What does not learn and needs no moving world."""
-RULES = ["exo", "petals", "halda", "halda_paper", "accelerate", "distributed_llama", "llama_cpp_layer", "llama_cpp_tensor"]
+RULES = [
+    "exo",
+    "petals",
+    "halda",
+    "halda_paper",
+    "accelerate",
+    "distributed_llama",
+    "llama_cpp_layer",
+    "llama_cpp_tensor",
+]
 INSTANCES = 200
 METRICS = ("sequential", "latency", "period", "energy", "price")
 
@@ -79,8 +149,8 @@ def _classes(name: str) -> Iterator[Callable[[int], Problem]]:
         yield lambda n: one[n]
         yield lambda n: many[n]
         yield lambda n: cells(n, devices=3, servers=2, clocks=n % 2 == 0, deadline_s=1.0)
-        yield lambda n: split_problem(n)
-        yield lambda n: random_transformer_problem(n)
+        yield split_problem
+        yield random_transformer_problem
 
 
 def _large() -> list[Row]:

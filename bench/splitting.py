@@ -28,18 +28,17 @@ UNLIKE = (16.0, 16.0, 8.0, 4.0)
 """1 : 1 : 2 : 4."""
 REQUESTS = 5
 NODES = ("n0", "n1", "n2", "n3")
-GRID = ("10 Mbit/s", "30 Mbit/s", "100 Mbit/s", "300 Mbit/s", "1 Gbit/s", "3 Gbit/s")
 
 
 def rows() -> list[Row]:
-    return [*_equal_nodes(), *_methods(), *_prediction(), *_transformer(), *_decisions(), *_weights(), *_planning()]
+    return [*_equal_nodes(), *_methods(), *_prediction(), *_transformer(), *_weights(), *_planning()]
 
 
-def _model(name: str) -> Model:
+def read_model(name: str) -> Model:
     return calibrated(load_model(model_path(name)))
 
 
-def _problem(model: Model, slowdowns: tuple[float, ...], rate: str) -> Problem:
+def measured_problem(model: Model, slowdowns: tuple[float, ...], rate: str) -> Problem:
     """A problem with a profile of these minutes; source and sink are the first node."""
     cluster = port_nodes(slowdowns, rate)
     different = tuple(dict.fromkeys(slowdowns))  # equal nodes are processes of one computer: one of them is measured
@@ -49,7 +48,7 @@ def _problem(model: Model, slowdowns: tuple[float, ...], rate: str) -> Problem:
     return problem_for(model.graph, cluster, profile=measured.replace(entries=tuple(own)))
 
 
-def _alone(problem: Problem) -> Solution:
+def best_alone(problem: Problem) -> Solution:
     """The best plan that computes everything on one node."""
     solution = solve(problem, "local")
     plans = [(evaluate(problem, plan), plan) for plan in fixed_plans(problem).values()]
@@ -57,7 +56,7 @@ def _alone(problem: Problem) -> Solution:
     return solution.replace(plan=plan, cost=cost)
 
 
-def _measured(solution: Solution, model: Model) -> tuple[float, float]:
+def run_measured(solution: Solution, model: Model) -> tuple[float, float]:
     """Median seconds, and predicted against them."""
     figures = run(solution, model=model, requests=REQUESTS).figures
     if figures.max_rel_error > 1e-4:
@@ -66,10 +65,10 @@ def _measured(solution: Solution, model: Model) -> tuple[float, float]:
 
 
 def _equal_nodes() -> list[Row]:
-    model = _model("vgg16")
-    problem = _problem(model, EQUAL, "1 Gbit/s")
-    solution, alone = solve(problem, "joint_split"), _alone(problem)
-    (split_s, error), (one_s, _) = _measured(solution, model), _measured(alone, model)
+    model = read_model("vgg16")
+    problem = measured_problem(model, EQUAL, "1 Gbit/s")
+    solution, alone = solve(problem, "joint_split"), best_alone(problem)
+    (split_s, error), (one_s, _) = run_measured(solution, model), run_measured(alone, model)
     gain, possible = one_s / split_s, alone.cost.value / (solution.bound or solution.cost.value)
     how = f"slowdown 6 each, ports of 1 Gbit/s, one thread, {REQUESTS} requests; {one_s:.3f} / {split_s:.3f} s"
     return [
@@ -82,8 +81,8 @@ def _equal_nodes() -> list[Row]:
 def _methods() -> list[Row]:
     found = []
     for name in ("tiny_yolov2", "darknet53"):
-        model = _model(name)
-        problem = _problem(model, UNLIKE, "300 Mbit/s")
+        model = read_model(name)
+        problem = measured_problem(model, UNLIKE, "300 Mbit/s")
         ours = solve(problem, "joint_split")
         others = []
         for method in ("deepthings_ftp", "aofl", "coedge", "modnn"):
@@ -93,7 +92,7 @@ def _methods() -> list[Row]:
                 except HocketError:
                     continue
         best = min(others, key=lambda solution: solution.cost.value)
-        (ours_s, error), (best_s, _) = _measured(ours, model), _measured(best, model)
+        (ours_s, error), (best_s, _) = run_measured(ours, model), run_measured(best, model)
         values = ", ".join(f"{solution.solver} {solution.cost.value:.3f}" for solution in others)
         found.append(
             Row(f"{name} over 4 unlike nodes: best of four published methods / joint_split, measured",
@@ -107,10 +106,10 @@ def _methods() -> list[Row]:
 def _prediction() -> list[Row]:
     errors, notes = [], []
     for name in ("resnet50", "googlenet", "inception_v3"):
-        model = _model(name)
-        problem = _problem(model, (4.0, 4.0, 3.0), "1 Gbit/s")
+        model = read_model(name)
+        problem = measured_problem(model, (4.0, 4.0, 3.0), "1 Gbit/s")
         solution = solve(problem, "joint_split")
-        _, error = _measured(solution, model)
+        _, error = run_measured(solution, model)
         errors.append(error)
         notes.append(f"{name} {error:+.1%} ({solution.notes.get('found_by', '')})")
     median = float(np.median(np.abs(errors)))
@@ -119,11 +118,11 @@ def _prediction() -> list[Row]:
 
 
 def _transformer() -> list[Row]:
-    model, found = _model("bert_base"), []
+    model, found = read_model("bert_base"), []
     for slowdowns in ((8.0, 4.0), (8.0, 6.0, 4.0)):
-        problem = _problem(model, slowdowns, "300 Mbit/s")
-        solution, alone = solve(problem, "joint_split"), _alone(problem)
-        (split_s, error), (one_s, _) = _measured(solution, model), _measured(alone, model)
+        problem = measured_problem(model, slowdowns, "300 Mbit/s")
+        solution, alone = solve(problem, "joint_split"), best_alone(problem)
+        (split_s, error), (one_s, _) = run_measured(solution, model), run_measured(alone, model)
         gain, predicted = one_s / split_s, alone.cost.value / solution.cost.value
         found.append(
             Row(f"bert_base, 128 tokens, {len(slowdowns)} unlike nodes: best single node / divided, measured",
@@ -131,35 +130,6 @@ def _transformer() -> list[Row]:
                 f"slowdowns {slowdowns}, ports of 300 Mbit/s; predicted {predicted:.2f}, error {error:+.1%}")
         )  # fmt: skip
     return found
-
-
-def _decisions() -> list[Row]:
-    """Is it right to divide? Asked at six rates for three models; only clear cases count."""
-    right = clear = 0
-    regrets, notes = [], []
-    for name in ("resnet18", "vit_b_16", "mobilenet_v2"):
-        model = _model(name)
-        profile = _problem(model, (6.0, 6.0), GRID[0]).task.profile
-        for rate in GRID:
-            problem = problem_for(model.graph, port_nodes((6.0, 6.0), rate), profile=profile)
-            solution, alone = solve(problem, "joint_split"), _alone(problem)
-            predicted = alone.cost.value / solution.cost.value
-            if predicted < 1.001:
-                regrets.append(1.0)
-                continue
-            (split_s, _), (one_s, _) = _measured(solution, model), _measured(alone, model)
-            regrets.append(split_s / min(split_s, one_s))
-            if predicted > 1.1:
-                clear += 1
-                right += split_s < one_s
-            notes.append(f"{name} {rate}: {one_s / split_s:.2f} (predicted {predicted:.2f})")
-    share = right / clear if clear else 1.0
-    regret = float(np.median(regrets)) - 1
-    return [
-        Row("decision to divide is right, where more than 10 % are predicted", 100 * share, "%", ">= 95 %",
-            share >= 0.95, f"{right} of {clear}; " + "; ".join(notes)),
-        Row("regret of that decision, median over 18 points", 100 * regret, "%", "<= 5 %", regret <= 0.05, ""),
-    ]  # fmt: skip
 
 
 def _weights() -> list[Row]:

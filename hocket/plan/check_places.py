@@ -16,6 +16,11 @@ def too_deep(where: str) -> str:
     return f"C1: splits stand in each other at most {_DEEPEST} deep, and those of {where!r} go on; flatten them"
 
 
+def two_on_one(where: str) -> str:
+    """The sentence about copies that are none."""
+    return f"C1: copies are on different nodes, and {where!r} has two on one; name each node once"
+
+
 def is_too_deep(place: Place) -> bool:
     """Whether splits stand in each other deeper than can be walked."""
     level: list[Place] = [place]
@@ -58,7 +63,7 @@ def check_place(run: Run, shape: tuple[int, ...] | None, cluster: Cluster) -> It
 def _check(where: str, place: Place, shape: tuple[int, ...] | None, depth: int) -> Iterator[str]:
     if isinstance(place, Copies):
         if len(set(place.nodes)) < len(place.nodes):
-            yield f"C1: copies are on different nodes, and {where!r} has two on one; name each node once"
+            yield two_on_one(where)
     elif isinstance(place, Split):
         if depth == _DEEPEST:
             yield too_deep(where)

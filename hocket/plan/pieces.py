@@ -8,7 +8,7 @@ from hocket.errors import PlanError
 from hocket.graph import Graph
 from hocket.graph.regions import Block, Contraction, slicer_of, volume, whole
 from hocket.graph.topology import units
-from hocket.plan.check_places import is_too_deep, too_deep
+from hocket.plan.check_places import is_too_deep, too_deep, two_on_one
 from hocket.plan.cuts import Interval, intervals, scaled
 from hocket.plan.placement import Place, runs_of
 from hocket.plan.plan import Copies, Entry, Run, Split
@@ -94,7 +94,7 @@ def _nodes(where: str, on: str | Copies) -> tuple[str, ...]:
             " each node"
         )
     if len(set(on.nodes)) < len(on.nodes):
-        raise PlanError(f"C1: copies are on different nodes, and {where!r} has two on one; name each node once")
+        raise PlanError(two_on_one(where))
     return on.nodes
 
 

@@ -24,6 +24,7 @@ from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 from hocket.solvers.whole import best_whole
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auto:
     """See the module."""
@@ -48,9 +49,9 @@ class Auto:
         reason = self.refuses(problem)
         if reason:
             raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
-        if len(problem.tasks) > 1:
+        if len(problem.tasks) > 1 or problem.task.refusal_cost is not None:
             return self._several(problem, seed, stop)
-        # What is divided comes first: its search takes its time, while the last search for the other takes what is left.
+        # What is divided comes first: the last search for the other takes whatever time is left.
         divided = self._divided(problem, seed, stop)
         complaint: InfeasibleError | None = None
         whole: Proposal | None = None

@@ -114,7 +114,7 @@ def _options_of(solver: Solver) -> dict[str, Option]:
 
 
 def _who_can(problem: Problem, other: str) -> str:
-    """The end of a refusal: the general solvers that do not refuse, and the published ones in `hocket solvers --for`."""
+    """The end of a refusal: the general solvers that do not refuse; `hocket solvers --for` tells of the others."""
     able = [solver.name for solver in GENERAL if solver.name != other and solver().refuses(problem) is None]
     if not able:
         return "no other solver can; give a profile of a node that has a way to the inputs"

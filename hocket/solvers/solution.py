@@ -8,7 +8,7 @@ from hocket.plan import Plan
 from hocket.plan.lower import lower
 from hocket.program import Program
 
-Option = str | int | float | bool | None
+Option = str | int | float | bool | None | tuple[str | int | float, ...]
 
 
 class Solution(Noun, frozen=True, tag="hocket.solution/1"):
@@ -19,7 +19,8 @@ class Solution(Noun, frozen=True, tag="hocket.solution/1"):
     cost: Cost
     """As the judge predicts it."""
     bound: float | None = None
-    """No plan that computes each operator on one node has a lower value; None = not known."""
+    """No plan that computes each operator on one node has a lower value, and no plan at all if this one divides
+    operators; None = not known."""
     gap: float | None = None
     """(value - bound) / value, 0 = nothing is better; None = not known."""
     optimal_over: Literal["units", "blocks", "stages", ""] = ""

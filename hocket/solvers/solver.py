@@ -24,7 +24,8 @@ class Proposal:
 
     plan: Plan
     bound: float | None = None
-    """No plan that places each operator on one node has a lower value of the objective; None = not known."""
+    """No plan that places each operator on one node has a lower value of the objective, and no plan at all if this one
+    divides operators; None = not known."""
     over: Space = ""
     """Over which plans this one is proven to be the best."""
     notes: Mapping[str, str] = field(default_factory=dict)

@@ -203,6 +203,10 @@ def small() -> Graph:
             " each node",
         ),
         (
+            {"where": (Run(operators="u..v", on=Copies(nodes=("c", "c"))),)},
+            "C1: copies are on different nodes, and 'u..v' has two on one; name each node once",
+        ),
+        (
             {"gates": (Gate(exit="u", threshold=0.5),)},
             "this version does not execute gates, and the entry of 't' has some; remove them",
         ),

@@ -61,6 +61,12 @@ def test_rate_zero_for_ever_never_arrives() -> None:
     assert finish_s([Resource(name="t", trace=((0.0, 0.0),), trace_s=1.0)], 0.0, 1) > 1e6
 
 
+def test_what_never_starts_never_ends() -> None:
+    trace = Resource(name="t", trace=((0.0, 100.0), (1.0, 0.0)), trace_s=3.0)
+    for resources in ([], [Resource(name="x")], [Resource(name="x", bytes_per_s=1.0)], [trace]):
+        assert finish_s(resources, float("inf"), 10) == float("inf")
+
+
 def test_no_limit_takes_no_time() -> None:
     assert finish_s([], 4.0, 10**9) == finish_s([Resource(name="x")], 4.0, 10**9) == 4.0
 

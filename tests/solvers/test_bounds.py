@@ -92,6 +92,12 @@ def test_bounds_of_many_placements_are_those_of_each(metric: str) -> None:
                     assert bound == pytest.approx(value)
 
 
+def test_where_a_task_may_be_refused_nothing_is_known() -> None:
+    problem = random_problem(3, nodes=3)
+    assert lower_bound(problem) > 0
+    assert lower_bound(problem.replace(tasks=(problem.task.replace(refusal_cost=1e9),))) == 0.0
+
+
 def test_a_time_limit_is_kept_and_still_gives_a_plan() -> None:
     problem = random_problem(3, "latency", nodes=3, size=60, shape="dag")
     begin = time.perf_counter()

@@ -9,8 +9,10 @@ from problems import chain, fleet, problem_of, profile_of, random_problem
 from hocket.cluster import Cluster, Link, Node
 from hocket.cost import Objective, Problem, evaluate
 from hocket.errors import FormatError, HocketError, InfeasibleError, RefusedError
+from hocket.plan.placement import placement
 from hocket.solvers import (
     SOLVERS,
+    Descent,
     Local,
     MaxIterations,
     MaxRuntime,
@@ -23,6 +25,7 @@ from hocket.solvers import (
     table_of,
 )
 from hocket.solvers.heads import heads
+from hocket.solvers.layout import Layout
 
 SLOW = ("ga", "pso", "nsga2", "cp_sat", "eosdnn", "autodice_explore")
 """Searches that take seconds each."""
@@ -154,6 +157,15 @@ def test_a_solution_says_how_good_it_is_and_survives_its_file() -> None:
     assert evaluate(solution.problem, solution.plan).value == solution.cost.value
 
 
+@pytest.mark.parametrize("name", [name for name in SOLVERS if name not in SLOW])
+def test_the_solution_of_every_solver_survives_its_file(name: str) -> None:
+    try:
+        solution = solve(three(), name)
+    except (InfeasibleError, RefusedError) as error:
+        pytest.skip(str(error))
+    assert Solution.from_json(solution.to_json()) == solution
+
+
 def test_the_options_of_a_solver_are_kept() -> None:
     solution = solve(small(), Remote(node="edge"))
     assert (solution.solver, solution.options) == ("remote", {"node": "edge"})
@@ -212,6 +224,62 @@ def test_several_tasks_share_their_nodes() -> None:
     assert [stage["node"] for stage in solution.stages()] == ["edge", "phone"]
     with pytest.raises(InfeasibleError, match="no choice among the plans of 2 tasks keeps the constraints: C2"):
         solve(problem.replace(tasks=tuple(task.replace(rate_per_s=9.0) for task in problem.tasks)))
+
+
+def test_a_task_is_refused_where_that_costs_less() -> None:
+    """On the edge each takes 1.3 s, and in the mean of both; refusing one costs its price and leaves the other."""
+    problem = two_tasks()
+    first, second = problem.tasks
+
+    def solved(cost: float, rate_per_s: float = 0.0) -> Solution:
+        tasks = (first.replace(rate_per_s=rate_per_s), second.replace(rate_per_s=rate_per_s, refusal_cost=cost))
+        return solve(problem.replace(tasks=tasks))
+
+    assert solved(0.5).cost.refused == ()
+    busy = solved(0.5, rate_per_s=3.2)  # the edge keeps up with one of them only, and the phone with none
+    assert busy.cost.refused == ("other",)
+    assert busy.cost.value == pytest.approx(1.3 + 0.5)
+    assert busy.bound == 0.0
+    alone = solve(problem.replace(tasks=(first.replace(refusal_cost=0.1),)))
+    assert (alone.plan.entries, alone.cost.value) == ((), pytest.approx(0.1))
+
+
+def test_tasks_that_meet_on_a_server_are_cut_where_neither_place_keeps_up() -> None:
+    """Four requests per second each: 0.3 s at home is too long, and so is 0.15 s twice on the edge; after the first
+    layer, for which the edge is slow, both have time. Alone each would go to the edge at once."""
+    graph = chain([1, 1, 1], first=1)
+    nodes = tuple(Node(name=name, flops_per_s=1e9) for name in ("one", "two", "edge"))
+    cluster = Cluster(name="three", nodes=nodes, links=tuple(Link(between=(name, "edge")) for name in ("one", "two")))
+    tasks = tuple(
+        problem_of(graph, cluster, profile_of(graph, {name: [0.1] * 3, "edge": [0.09, 0.03, 0.03]})).task.replace(
+            name=name, inputs={"x0": name}, outputs={"t2": name}, rate_per_s=4.0
+        )
+        for name in ("one", "two")
+    )
+    solution = solve(Problem(tasks=tasks, cluster=cluster))
+    assert solution.notes["found_by"] == "cut_and_share"
+    assert solution.bound <= solution.cost.value
+    assert [(stage["node"], len(stage["operators"])) for stage in solution.stages()] == [
+        ("one", 1), ("edge", 2), ("two", 1), ("edge", 2),
+    ]  # fmt: skip
+
+
+def test_auto_proves_sums_on_three_nodes_and_divides_any_graph_for_the_period() -> None:
+    problem = random_problem(2, nodes=3, size=14, shape="dag")
+    assert solve(problem).optimal_over == "units"
+    for seed in range(2):
+        problem = random_problem(seed, "period", nodes=3, size=8, shape="dag")
+        assert solve(problem, judgements=50).cost.value <= solve(problem, "linear_pipeline").cost.value * (1 + 1e-9)
+
+
+def test_descent_goes_on_from_where_it_is_told() -> None:
+    problem = random_problem(5, "latency", nodes=3, size=14, shape="dag")
+    good = Descent(judgements=400)(problem).plan
+    nodes = [str(place) for place in placement(problem.task.graph, good.entries[0])]
+    layout = Layout(problem, problem.task)
+    first = [problem.cluster.index[nodes[unit.operators[0]]] for unit in layout.units]
+    again = Descent(judgements=1).improved(problem, [first]).plan
+    assert evaluate(problem, again).value == pytest.approx(evaluate(problem, good).value)
 
 
 def test_solvers_of_other_packages_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

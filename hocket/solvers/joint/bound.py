@@ -16,7 +16,8 @@ def split_bound(problem: Problem) -> float:
     """A value of the objective of one task that no plan beats, in the metric's SI unit; 0 where none is known."""
     layout = Layout(problem, problem.task)
     hosts = list(layout.hosts)
-    if not layout.units or not hosts:
+    # A task that may be refused can cost less than any plan that serves it.
+    if not layout.units or not hosts or problem.task.refusal_cost is not None:
         return 0.0
     seconds = layout.seconds[:, hosts] * _least_slope(problem)
     metric = problem.objective.metric

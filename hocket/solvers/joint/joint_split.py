@@ -34,6 +34,7 @@ from hocket.solvers.stop import MaxIterations, MaxRuntime, Stop
 from hocket.solvers.whole import best_whole
 
 _JUDGED = 3  # of the sequences that the search finds; the first of them is refined
+_WHOLE = 20  # judgements of the search for whole operators
 _MOST_RUNS = 1200
 """Runs that are judged in all while cut points are refined."""
 
@@ -99,7 +100,7 @@ class JointSplit:
         yield from fixed_plans(problem).items()
         if self.whole:
             with suppress(InfeasibleError, RefusedError):
-                yield "whole operators", best_whole(problem, seed=seed, stop=stop, judgements=20).plan
+                yield "whole operators", best_whole(problem, seed=seed, stop=_soon(stop), judgements=_WHOLE).plan
         for solver in _others() if self.others else ():
             if solver.refuses(problem) is not None:
                 continue
@@ -136,6 +137,14 @@ class JointSplit:
         for number, (_, runs) in enumerate(found[:_JUDGED]):
             refine = number == 0 and not self.lean
             yield refined(problem.task.graph, runs, cells.hosts, value, most) if refine else runs
+
+
+def _soon(stop: Stop | None) -> Stop | None:
+    """A rule that also ends the search for whole operators, which is not all that there is time for."""
+    if stop is None:
+        return None
+    enough = MaxIterations(_WHOLE)
+    return lambda best: enough(best) or stop(best)
 
 
 class _StoppedSteps(Steps):

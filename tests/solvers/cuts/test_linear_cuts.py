@@ -152,6 +152,15 @@ def test_dnnsplit_tries_strict_prefix_minima_and_the_end() -> None:
     assert candidates(Layout(problem, problem.task)) == (0, 3, 5, 7)
 
 
+def test_dnnsplit_takes_tiers_by_name() -> None:
+    problem = tiers(0, [100, 400, 100, 50, 50, 20, 60])
+    assert "edge" not in nodes_of(problem, DnnSplit(tiers="cloud"))
+    assert DnnSplit(tiers="edge, cloud,")(problem).plan == DnnSplit(tiers="edge,cloud")(problem).plan
+    assert DnnSplit(tiers="edge, moon").refuses(problem) == (
+        "a tier is another node that can compute, and 'moon' is none"
+    )
+
+
 def test_dnnsplit_takes_what_is_best_in_both_and_trades_off_otherwise() -> None:
     """Rents of 10, 1 and 1000 for 1 s, 10 ms and 1 ms: the edge is cheapest, the cloud fastest."""
     graph = chain([1, 1], first=256)
