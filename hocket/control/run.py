@@ -1,5 +1,6 @@
 """Running a solution on its nodes: predicted beside measured, distributed beside whole."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from hocket.graph.onnx import load_model
 from hocket.nouns import Noun, Value
 from hocket.plan.build import whole
 from hocket.plan.calibrate import calibrated
-from hocket.program import Trace
+from hocket.program import Site, Trace
 from hocket.solvers import Solution
 
 
@@ -59,6 +60,9 @@ class Figures(Noun, frozen=True, tag="hocket.report/1"):
     """Whether a slowdown or a rate was imitated on one computer."""
     segments: int
     transfers: int
+    crowding: float = 0.0
+    """Processors that the emulated nodes of this computer may want at once / processors that it has; above 0.8 the
+    nodes disturb each other, and what was measured is not the emulated cluster's."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +166,20 @@ def run(
         and (bool(program.transfers) or any(sites[node].slowdown > 1 for node in program.nodes())),
         segments=len(program.segments),
         transfers=len(program.transfers),
+        crowding=crowding([sites[node] for node in {segment.node for segment in program.segments}])
+        if session.emulated
+        else 0.0,
     )
     return Report(figures=figures, answer=results[-1], trace=spans)
+
+
+def crowding(sites: Sequence[Site]) -> float:
+    """Processors that nodes here may want at once / processors here: a node that is slowed down s times wants 1/s.
+
+    >>> crowding([Site(name="a", slowdown=4.0)]) < crowding([Site(name="a"), Site(name="b")])
+    True
+    """
+    return sum(site.threads / site.slowdown for site in sites) / (os.cpu_count() or 1)
 
 
 def differences(expected: Mapping[str, np.ndarray], results: Sequence[Mapping[str, np.ndarray]]) -> tuple[float, float]:

@@ -96,6 +96,10 @@ def print_cost(cost: Cost, *, console: Console | None = None) -> None:
         console.print(Text(violation.sentence, style="bold red"))
 
 
+MOST_CROWDING = 0.8
+"""Share of a computer's processors that emulated nodes may want at once before they disturb each other."""
+
+
 def print_report(report: "Figures", *, console: Console | None = None) -> None:
     """Print a run: predicted beside measured, distributed beside whole."""
     measured = report.measured_s
@@ -124,6 +128,12 @@ def print_report(report: "Figures", *, console: Console | None = None) -> None:
         "transfers": report.transfers,
     }
     print_facts("against the whole model", facts, console=console)
+    if report.crowding > MOST_CROWDING:
+        said = (
+            f"The emulated nodes want {report.crowding:.0%} of this computer's processors when all compute at once, so"
+            " they disturb each other; slow them down more before these times are believed."
+        )
+        (console or Console()).print(Text(said, style="bold red"))
 
 
 def _error(predicted_s: float, throughput_per_s: float) -> float | None:

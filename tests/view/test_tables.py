@@ -112,6 +112,17 @@ def test_a_report_shows_predicted_beside_measured(console: Console) -> None:
     assert lines[2] == ["latency", "100", "ms", "105", "ms", "+5.0", "%"]
     assert lines[3] == ["period", "50", "ms", "62.5", "ms", "+25.0", "%"]
     assert ["emulated", "yes"] in lines
+    assert "disturb each other" not in text_of(console)
+
+
+def test_a_crowded_computer_is_said_to_be_one(console: Console) -> None:
+    report = Figures(
+        predicted_s=0.1, measured_s=Spread(p50=0.2, p90=0.3, n=20), prediction_error=1.0, predicted_period_s=0.05,
+        throughput_per_s=16.0, max_abs_error=0.0, max_rel_error=0.0, emulated=True, segments=3, transfers=2,
+        crowding=1.5,
+    )  # fmt: skip
+    print_report(report, console=console)
+    assert "The emulated nodes want 150% of this computer's processors" in " ".join(text_of(console).split())
 
 
 def test_the_demo_marks_what_it_chose(console: Console) -> None:
