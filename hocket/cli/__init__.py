@@ -33,6 +33,3 @@ def main() -> None:
         # The reader of our output went away (`| head`): nothing left to say.
         sys.stderr.close()
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("hocket: stopped", file=sys.stderr)
-        raise SystemExit(130) from None
