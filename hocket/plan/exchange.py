@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hocket.cluster import Cluster
 from hocket.graph import Graph, nbytes
-from hocket.graph.regions import intersect, merge, missing, volume, whole
+from hocket.graph.regions import extent, intersect, merge, missing, volume, whole
 from hocket.graph.regions.box import contains, hull
 from hocket.plan.pieces import Piece, Some
 from hocket.plan.sums import Partial, sums
@@ -115,7 +115,7 @@ class Exchange:
 
     def nbytes(self, value: str, region: Some) -> int:
         """Bytes of a region of a value."""
-        return nbytes(self.dtype(value), self.shape(value) if region is None else _extent(region))
+        return nbytes(self.dtype(value), self.shape(value) if region is None else extent(region))
 
     # ------------------------------------------------------------ needs
 
@@ -208,7 +208,3 @@ def covers(made: Some, wanted: Iterable[Some]) -> bool:
 def touches(region: Some, wanted: Some) -> bool:
     """Whether two regions of a tensor have something in common."""
     return region is None or wanted is None or volume(intersect(region, wanted)) > 0
-
-
-def _extent(region: Region) -> tuple[int, ...]:
-    return tuple(hi - lo for lo, hi in region)

@@ -15,6 +15,7 @@ from typing import ClassVar
 from hocket.cost import Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
 from hocket.solvers.bound import lower_bound
+from hocket.solvers.checks import require
 from hocket.solvers.fixed import judged
 from hocket.solvers.games.many_to_many import ManyToMany
 from hocket.solvers.joint.joint_split import JointSplit
@@ -46,9 +47,7 @@ class Auto:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """The best plan found."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         if len(problem.tasks) > 1 or problem.task.refusal_cost is not None:
             return self._several(problem, seed, stop)
         # What is divided comes first: the last search for the other takes whatever time is left.

@@ -26,7 +26,7 @@ from hocket.solvers.additive import Additive, additive_of, weights_of
 from hocket.solvers.bottleneck import Bottleneck, least_sum, with_room
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.layout import Floats
 from hocket.solvers.period import period_bound
 from hocket.solvers.solver import Proposal
@@ -67,9 +67,7 @@ class ChainDp:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best plan."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         search = _Search(problem, self.relaxed, self.most_states)
         return search.by_stages("period") if problem.objective.metric == "period" else search.by_blocks()
 

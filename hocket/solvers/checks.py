@@ -3,7 +3,18 @@
 from hocket.cost import Problem, evaluate
 from hocket.errors import InfeasibleError, RefusedError
 from hocket.solvers.additive import SUMS, weights_of
-from hocket.solvers.solver import SPACES, Proposal
+from hocket.solvers.solver import SPACES, Proposal, Solver
+
+
+def require(solver: Solver, problem: Problem) -> None:
+    """Raise what `refuses` says.
+
+    Raises:
+        RefusedError: the solver cannot solve this problem.
+    """
+    reason = solver.refuses(problem)
+    if reason:
+        raise RefusedError(f"{solver.name} cannot solve this problem: {reason}")
 
 
 def refuses_tasks(problem: Problem) -> str | None:

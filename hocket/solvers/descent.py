@@ -17,12 +17,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from hocket.cost import Cost, Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of
 from hocket.solvers.batch import Placements, bounds_of
 from hocket.solvers.bound import lower_bound
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Places
 from hocket.solvers.solver import Proposal
@@ -66,9 +65,7 @@ class Descent:
         self, problem: Problem, first: Sequence[Places], *, seed: int = 0, stop: Stop | None = None
     ) -> Proposal:
         """The best plan found, where some placements are starts besides the search's own."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         bound = lower_bound(problem)
         search = _Search(problem, seed, stop or MaxIterations(self.judgements), bound)
         search.run(first)

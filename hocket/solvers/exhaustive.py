@@ -14,13 +14,12 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Cost, Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import additive_of
 from hocket.solvers.batch import Placements, bounds_of
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.solver import SPACES, Proposal, Space
 from hocket.solvers.stop import Stop
@@ -52,9 +51,7 @@ class Exhaustive:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best of all placements."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         additive = additive_of(problem)
         placements = _placements(Chain(additive), self.over)
         bounds = bounds_of(problem, additive.layout)(placements)

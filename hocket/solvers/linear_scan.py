@@ -17,12 +17,11 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, Costs, additive_of, weights_of
 from hocket.solvers.batch import bounds_of
 from hocket.solvers.bound import lower_bound
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats, Net
 from hocket.solvers.solver import Proposal
@@ -47,9 +46,7 @@ class LinearScan:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best cut."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         best: tuple[float, Plan] | None = None
         sentence = "no way leads from the source to another node and back"
         for bound, plan in _cuts(problem):

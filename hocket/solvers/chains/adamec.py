@@ -23,7 +23,8 @@ from hocket.plan import Plan
 from hocket.plan.placement import placement
 from hocket.solvers.additive import additive_of
 from hocket.solvers.bound import lower_bound
-from hocket.solvers.chains.rows import NO_WAY, none_allowed, refuses_row, require
+from hocket.solvers.chains.rows import NO_WAY, none_allowed, refuses_row
+from hocket.solvers.checks import require
 from hocket.solvers.descent import excess
 from hocket.solvers.fixed import judged
 from hocket.solvers.solver import Proposal

@@ -28,10 +28,10 @@ from hocket.solvers.chains.rows import (
     placed,
     plan_of,
     refuses_source,
-    require,
     settled,
     source_column,
 )
+from hocket.solvers.checks import require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal

@@ -25,9 +25,9 @@ from hocket.solvers.chains.rows import (
     from_source,
     plan_of,
     refuses_source,
-    require,
     settled,
 )
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Fleet, Stage
 from hocket.solvers.stop import Stop

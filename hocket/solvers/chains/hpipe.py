@@ -23,8 +23,9 @@ from hocket.cost import Problem
 from hocket.solvers.bottleneck import with_room
 from hocket.solvers.chain import Chain
 from hocket.solvers.chains.minimax import compute_s
-from hocket.solvers.chains.rows import chain_of, described, plan_of, refuses_row, require, settled
+from hocket.solvers.chains.rows import chain_of, described, plan_of, refuses_row, settled
 from hocket.solvers.chains.slices import Slicing, best_slices
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Runs, Stage
 from hocket.solvers.stop import Stop

@@ -21,7 +21,8 @@ import numpy as np
 
 from hocket.cost import Problem
 from hocket.solvers.chains.flow_shop import around_crossing, best_mix, candidates
-from hocket.solvers.cuts.scan import CutTable, best_cut, refuses_pair, require, tables_of
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import CutTable, best_cut, refuses_pair, tables_of
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

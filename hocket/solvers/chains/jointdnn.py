@@ -20,7 +20,8 @@ import numpy as np
 from hocket.cost import Problem
 from hocket.solvers.additive import SUMS, Additive
 from hocket.solvers.chain import Chain
-from hocket.solvers.chains.rows import placed, refuses_source, require, settled
+from hocket.solvers.chains.rows import placed, refuses_source, settled
+from hocket.solvers.checks import require
 from hocket.solvers.layout import Floats, Layout
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

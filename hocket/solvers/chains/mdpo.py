@@ -20,7 +20,8 @@ from typing import ClassVar
 from hocket.cost import Problem
 from hocket.program.sending import finish_s
 from hocket.solvers.chain import Chain
-from hocket.solvers.chains.rows import chain_of, placed, refuses_row, require, settled
+from hocket.solvers.chains.rows import chain_of, placed, refuses_row, settled
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.solvers.chains.rows import chain_of, described, plan_of, refuses_row, require, settled
+from hocket.solvers.chains.rows import chain_of, described, plan_of, refuses_row, settled
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Runs, Stage
 from hocket.solvers.stop import Stop

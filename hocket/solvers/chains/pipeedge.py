@@ -20,7 +20,8 @@ from hocket.cost import Problem
 from hocket.solvers.bottleneck import with_room
 from hocket.solvers.chain import Chain
 from hocket.solvers.chains.minimax import least_bottleneck
-from hocket.solvers.chains.rows import chain_of, described, plan_of, proven, refuses_row, require, settled
+from hocket.solvers.chains.rows import chain_of, described, plan_of, proven, refuses_row, settled
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Fleet, Stage
 from hocket.solvers.stop import Stop

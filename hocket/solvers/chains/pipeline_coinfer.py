@@ -21,7 +21,8 @@ from hocket.cost import Problem
 from hocket.errors import InfeasibleError
 from hocket.solvers.chains.coding import CodedCuts, coded_cuts
 from hocket.solvers.chains.picking import first_allowed_cut
-from hocket.solvers.cuts.scan import refuses_pair, require
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import refuses_pair
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hocket.cost import Problem, evaluate
-from hocket.errors import InfeasibleError, RefusedError
+from hocket.errors import InfeasibleError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive
 from hocket.solvers.bound import lower_bound
@@ -13,7 +13,7 @@ from hocket.solvers.chain import Chain
 from hocket.solvers.checks import refuses_tasks
 from hocket.solvers.fixed import best_fixed, judged
 from hocket.solvers.layout import Floats, Layout
-from hocket.solvers.solver import Proposal, Solver
+from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Runs, Stage
 
 _SAME = 1e-9
@@ -40,17 +40,6 @@ def refuses_source(problem: Problem) -> str | None:
     if reason or problem.task.source in problem.task.profile.nodes:
         return reason
     return f"the inputs are on {problem.task.source!r}, of which the profile knows nothing"
-
-
-def require(solver: Solver, problem: Problem) -> None:
-    """Raise what `refuses` says.
-
-    Raises:
-        RefusedError: the solver cannot solve this problem.
-    """
-    reason = solver.refuses(problem)
-    if reason:
-        raise RefusedError(f"{solver.name} cannot solve this problem: {reason}")
 
 
 def source_column(chain: Chain) -> int:

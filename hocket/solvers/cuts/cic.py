@@ -16,9 +16,10 @@ from typing import ClassVar
 
 from hocket.cost import Problem
 from hocket.plan import Plan
+from hocket.solvers.checks import require
 from hocket.solvers.cuts.compression import Compression, compressed_cut
 from hocket.solvers.cuts.construction import two_sided
-from hocket.solvers.cuts.scan import costs_now, first_allowed, refuses_pair, require, sequential, servers_of
+from hocket.solvers.cuts.scan import costs_now, first_allowed, refuses_pair, sequential, servers_of
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

@@ -22,12 +22,12 @@ import numpy as np
 from hocket.cost import Problem
 from hocket.solvers.additive import Additive
 from hocket.solvers.batch import sums
+from hocket.solvers.checks import require
 from hocket.solvers.cuts.scan import (
     borders,
     costs_now,
     first_allowed,
     refuses_pair,
-    require,
     runs,
     sequential,
     servers_of,

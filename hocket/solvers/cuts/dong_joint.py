@@ -21,6 +21,7 @@ import numpy as np
 from hocket.cost import Problem, Task
 from hocket.errors import InfeasibleError
 from hocket.plan.shares import LEAST
+from hocket.solvers.checks import require
 from hocket.solvers.cuts.scan import (
     CutTable,
     allowed,
@@ -29,7 +30,6 @@ from hocket.solvers.cuts.scan import (
     cut_table,
     joined,
     refuses_device,
-    require,
     sequential,
 )
 from hocket.solvers.layout import Floats

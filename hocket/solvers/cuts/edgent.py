@@ -17,7 +17,8 @@ import numpy as np
 
 from hocket.cost import Problem
 from hocket.errors import InfeasibleError
-from hocket.solvers.cuts.scan import best_cut, cut_table, refuses_pair, require, sequential, servers_of
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import best_cut, cut_table, refuses_pair, sequential, servers_of
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 from hocket.units import show

@@ -22,8 +22,9 @@ import numpy as np
 from hocket.cost import Problem
 from hocket.plan import Plan
 from hocket.solvers.additive import Costs
+from hocket.solvers.checks import require
 from hocket.solvers.cut import least_cut
-from hocket.solvers.cuts.scan import costs_now, first_allowed, refuses_pair, require, sequential, servers_of
+from hocket.solvers.cuts.scan import costs_now, first_allowed, refuses_pair, sequential, servers_of
 from hocket.solvers.layout import Layout
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

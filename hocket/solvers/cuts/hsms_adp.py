@@ -22,7 +22,8 @@ from hocket.cost import Problem
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive
 from hocket.solvers.batch import sums
-from hocket.solvers.cuts.scan import CutTable, cut_table, first_allowed, refuses_pair, require, sequential, servers_of
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import CutTable, cut_table, first_allowed, refuses_pair, sequential, servers_of
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.solvers.cuts.scan import best_cut, refuses_pair, require, tables_of
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import best_cut, refuses_pair, tables_of
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

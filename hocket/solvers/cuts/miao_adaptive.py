@@ -20,7 +20,8 @@ import numpy as np
 
 from hocket.cost import Problem
 from hocket.solvers.additive import Additive
-from hocket.solvers.cuts.scan import first_allowed, refuses_pair, require, runs, sequential, servers_of
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import first_allowed, refuses_pair, runs, sequential, servers_of
 from hocket.solvers.layout import Floats, Layout
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

@@ -16,7 +16,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.solvers.cuts.scan import CutTable, best_cut, refuses_pair, require, tables_of
+from hocket.solvers.checks import require
+from hocket.solvers.cuts.scan import CutTable, best_cut, refuses_pair, tables_of
 from hocket.solvers.layout import Floats
 from hocket.solvers.linear_scan import cut_costs
 from hocket.solvers.solver import Proposal

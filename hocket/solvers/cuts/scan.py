@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from hocket.cost import Problem, Task
-from hocket.errors import InfeasibleError, RefusedError
+from hocket.errors import InfeasibleError
 from hocket.graph.topology import blocks
 from hocket.plan import Entry, Plan
 from hocket.solvers.additive import Additive, Costs
@@ -17,7 +17,7 @@ from hocket.solvers.checks import refuses_tasks
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats, Layout
 from hocket.solvers.linear_scan import cut_costs
-from hocket.solvers.solver import Proposal, Solver
+from hocket.solvers.solver import Proposal
 
 Points = Literal["units", "blocks"]
 """Where a model may be cut: after any unit of one topological order, or at single-tensor boundaries only."""
@@ -169,17 +169,6 @@ def refuses_device(problem: Problem, task: Task) -> str | None:
     if not servers_of(problem, task):
         return f"there is no server: only {task.source!r}, where the inputs are, can compute"
     return None
-
-
-def require(solver: Solver, problem: Problem) -> None:
-    """Raise what `refuses` says.
-
-    Raises:
-        RefusedError: the solver cannot solve this problem.
-    """
-    reason = solver.refuses(problem)
-    if reason:
-        raise RefusedError(f"{solver.name} cannot solve this problem: {reason}")
 
 
 def best_cut(problem: Problem, tables: Sequence[CutTable], values: Sequence[Floats], searched: str) -> Proposal:

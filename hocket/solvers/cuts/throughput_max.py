@@ -22,6 +22,7 @@ import numpy as np
 from hocket.cost import Problem, Task
 from hocket.errors import InfeasibleError
 from hocket.solvers.additive import Additive, Costs
+from hocket.solvers.checks import require
 from hocket.solvers.cuts.construction import Stages, two_sided, weighted, weighted_cut
 from hocket.solvers.cuts.scan import (
     allowed,
@@ -29,7 +30,6 @@ from hocket.solvers.cuts.scan import (
     costs_now,
     joined,
     refuses_device,
-    require,
     sequential,
 )
 from hocket.solvers.solver import Proposal

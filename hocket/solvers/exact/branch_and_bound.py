@@ -17,10 +17,9 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.solvers.additive import additive_of
 from hocket.solvers.batch import bounds_of
-from hocket.solvers.checks import refuses_tasks
+from hocket.solvers.checks import refuses_tasks, require
 from hocket.solvers.exact.incumbent import Clock, Incumbent
 from hocket.solvers.exact.prefix import Prefix, State
 from hocket.solvers.solver import Proposal
@@ -47,9 +46,7 @@ class BranchAndBound:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best placement, or the best found and a bound."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         return _Search(problem, self.name).run(self.most_nodes, Clock(stop))
 
 

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import additive_of
-from hocket.solvers.checks import refuses_tasks
+from hocket.solvers.checks import refuses_tasks, require
 from hocket.solvers.exact.incumbent import Clock, Incumbent
 from hocket.solvers.exact.relaxation import pairs_of
 from hocket.solvers.exact.schedule import Schedule, require_ortools
@@ -68,9 +67,7 @@ class CpSat:
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """The best placement with its order, or the best found and its bound."""
         require_ortools()
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         return _Rounds(problem, seed, Clock(stop)).run(self)
 
 

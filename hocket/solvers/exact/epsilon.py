@@ -16,9 +16,9 @@ from typing import ClassVar, Literal, NamedTuple
 
 from hocket.cost import Problem, evaluate
 from hocket.cost.objective import figure
-from hocket.errors import InfeasibleError, RefusedError
+from hocket.errors import InfeasibleError
 from hocket.plan import Plan
-from hocket.solvers.checks import refuses_tasks
+from hocket.solvers.checks import refuses_tasks, require
 from hocket.solvers.exact.incumbent import SAME, Clock
 from hocket.solvers.exact.milp import Milp
 from hocket.solvers.solver import Proposal, Solver
@@ -125,9 +125,7 @@ class Epsilon:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """The best plan within the limit."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         first: Single = problem.objective.metric  # type: ignore[assignment]
         second: Single = self.second  # type: ignore[assignment]
         limits: dict[str, float] = {} if self.limit is None else {second: self.limit}

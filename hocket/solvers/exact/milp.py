@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.solvers.additive import additive_of
-from hocket.solvers.checks import refuses_tasks
+from hocket.solvers.checks import refuses_tasks, require
 from hocket.solvers.exact.figures import Figures
 from hocket.solvers.exact.incumbent import Clock, Incumbent
 from hocket.solvers.exact.relaxation import pairs_of
@@ -58,9 +57,7 @@ class Milp:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best placement, or the best found and its bound."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         clock, best = Clock(stop), Incumbent(problem)
         additive = additive_of(problem)
         best.try_whole(additive)

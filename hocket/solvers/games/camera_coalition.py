@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.games.coalition import switching
 from hocket.solvers.games.market import HOME, Choice, Market, refuses_market, settled
 from hocket.solvers.layout import Floats
@@ -48,9 +48,7 @@ class CameraCoalition:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of a stable partition."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         cameras = Cameras(Market(problem), self.privacy)
         alone = [0] * len(problem.tasks)
         found = switching(cameras.cost, len(cameras.coalitions), alone, social=self.social, stop=stop)

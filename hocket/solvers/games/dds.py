@@ -25,6 +25,7 @@ from hocket.cost import Problem
 from hocket.errors import RefusedError
 from hocket.plan import Entry, Plan
 from hocket.solvers.additive import Additive
+from hocket.solvers.checks import require
 from hocket.solvers.cut import least_cut
 from hocket.solvers.games.market import Market, refuses_market, settled, unit_weights
 from hocket.solvers.layout import Layout, Places
@@ -220,9 +221,7 @@ class Dds:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The equilibrium with the best server."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         market = Market(problem)
         best: tuple[float, list[Device], Game] | None = None
         for server in market.servers:

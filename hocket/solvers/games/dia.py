@@ -18,8 +18,8 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
+from hocket.solvers.checks import require
 from hocket.solvers.games.coalition import Pieces, overlapping
 from hocket.solvers.games.market import HOME, Choice, Market, refuses_devices, settled
 from hocket.solvers.layout import Floats
@@ -45,9 +45,7 @@ class Dia:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of a stable structure."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         users = Users(Market(problem), self.pieces)
         found = overlapping(users.total_s, users.start(), users.allowed, stop=stop)
         notes = {

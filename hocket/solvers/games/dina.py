@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.games.groups import Groups
 from hocket.solvers.games.market import settled
 from hocket.solvers.games.matching import deferred_acceptance, exchange
@@ -86,9 +86,7 @@ class Dina:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of an exchange-stable matching."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         market = Pieces(problem, self.quota)
         found = exchange(market.delay_s, market.compute_s, market.quotas, market.start(), stop=stop)
         notes = {

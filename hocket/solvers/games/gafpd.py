@@ -21,9 +21,9 @@ import numpy as np
 
 from hocket.cluster import Node
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.plan.plan import Setting
+from hocket.solvers.checks import require
 from hocket.solvers.games.best_response import best_response, damped, improvements
 from hocket.solvers.games.market import HOME, Choice, Market, refuses_market, settled, unit_weights
 from hocket.solvers.layout import Floats
@@ -164,9 +164,7 @@ class Gafpd:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the equilibrium."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         market = Market(problem)
         chosen: list[int] = [0] * len(problem.tasks)
         nodes = [market.cluster.nodes[server] for server in market.servers]

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.games.congestion import Congestion, Ints, local_search, lower_bound
 from hocket.solvers.games.market import HOME, Choice, Market, refuses_market, settled
 from hocket.solvers.layout import Floats
@@ -47,9 +47,7 @@ class ManyToMany:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the better of two searches: from home, and from the prices of the bound."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         market = Market(problem)
         options = [_options(market, task) for task in range(len(problem.tasks))]
         game = congestion(market, options)

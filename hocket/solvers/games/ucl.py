@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.games.best_response import best_response
 from hocket.solvers.games.groups import Groups
 from hocket.solvers.games.market import settled
@@ -87,9 +87,7 @@ class Ucl:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the equilibrium that best responses lead to."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         groups = Groups(problem, lambda layout: range(len(layout.units)))
         game = Competition(groups, self.stream)
         if self.start == "source":

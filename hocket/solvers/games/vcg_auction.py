@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.games.market import HOME, Choice, Market, refuses_market, settled
 from hocket.solvers.games.vcg import Award, Bid, auction
 from hocket.solvers.solver import Proposal
@@ -52,9 +52,7 @@ class VcgAuction:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the auction with the greatest value."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         market = Market(problem)
         held = [(server, *self._hold(market, server)) for server in market.servers]
         server, tables, award = max(held, key=lambda auctioned: (auctioned[2].welfare, -auctioned[0]))

@@ -21,7 +21,7 @@ from hocket.cost import Cost, Problem
 from hocket.errors import GraphError, InfeasibleError, RefusedError
 from hocket.plan import Entry, Plan, Run
 from hocket.solvers import tensor, tiles
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import fixed_plans, judged
 from hocket.solvers.joint.bound import split_bound
 from hocket.solvers.joint.cells import Cells
@@ -70,9 +70,7 @@ class JointSplit:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """The best plan found."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         best: tuple[tuple[float, float], str, Plan] | None = None
         sentence = "no way leads from the inputs to the answers"
         for found_by, plan in self._candidates(problem, seed, stop):

@@ -19,10 +19,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.solvers.additive import Additive
 from hocket.solvers.chain import Chain
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Layout
 from hocket.solvers.robust.survival import floor_of
@@ -64,9 +63,7 @@ class Aspm:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """Split, then merge until the plan is reliable enough and keeps the constraints."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         method = Splitting(problem, self.timeout)
         target, sentence = floor_of(problem, problem.task), "no way leads to another node and back"
         over = False

@@ -19,12 +19,11 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 
 from hocket.cost import Cost, Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of
 from hocket.solvers.chain import Chain
 from hocket.solvers.chain_dp import shortest
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged, plan_at
 from hocket.solvers.layout import Layout
 from hocket.solvers.search.vectors import Room
@@ -66,9 +65,7 @@ class Continuer:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The pipeline, with a note for the failure of each of its nodes."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         layout = Layout(problem, problem.task)
         sentence = "no way leads from the inputs to the answers"
         for places, plan in _pipelines(problem):

@@ -18,8 +18,9 @@ from functools import partial
 from typing import ClassVar
 
 from hocket.cost import Cost, Problem, Task
-from hocket.errors import InfeasibleError, RefusedError
+from hocket.errors import InfeasibleError
 from hocket.plan import Plan
+from hocket.solvers.checks import require
 from hocket.solvers.fixed import judged, plan_at
 from hocket.solvers.layout import Layout
 from hocket.solvers.robust.survival import floor_of, greedy, needs_of, replicated_plan, survives, takes_copies
@@ -51,9 +52,7 @@ class CpoSa3Fmtr:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The longest prefix of the allocation that keeps the constraints."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         allotting = Allotting(problem, self.copies, self.most_tasks)
         sentence = "no node is reliable, fast enough and has a way from the inputs and to the answers"
         for number, pairs in enumerate(allotting.allocations(), 1):

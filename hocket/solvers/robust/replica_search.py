@@ -18,11 +18,10 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Cost, Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
 from hocket.solvers.additive import additive_of
 from hocket.solvers.chain import Chain
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.descent import excess
 from hocket.solvers.fixed import judged
 from hocket.solvers.robust.survival import Replicas, replicated_plan, takes_copies
@@ -58,9 +57,7 @@ class ReplicaSearch:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best choice of nodes for each segment."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         search = _Search(problem, self.segments, stop)
         search.all_of(product(search.hosts, repeat=search.segments), 1)
         copies = self.copies if takes_copies(problem.task) else 1

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from hocket.cost import Problem
 from hocket.errors import InfeasibleError
-from hocket.solvers.rules.layers import Layers, refuses_layers, require, ruled
+from hocket.solvers.checks import require
+from hocket.solvers.rules.layers import Layers, refuses_layers, ruled
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.solvers.rules.layers import require, ruled
+from hocket.solvers.checks import require
+from hocket.solvers.rules.layers import ruled
 from hocket.solvers.rules.tensor_splits import halves_of, hosts_from_root, refuses_transformer, split_plan
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from hocket.cost import Problem
 from hocket.errors import InfeasibleError
-from hocket.solvers.rules.layers import Layers, refuses_unknown_memory, require, ruled
+from hocket.solvers.checks import require
+from hocket.solvers.rules.layers import Layers, refuses_unknown_memory, ruled
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

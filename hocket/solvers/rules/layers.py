@@ -17,7 +17,7 @@ from hocket.plan import Plan
 from hocket.solvers.checks import refuses_tasks
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats, Layout
-from hocket.solvers.solver import Proposal, Solver
+from hocket.solvers.solver import Proposal
 
 
 def layers_of(graph: Graph) -> tuple[tuple[int, ...], ...]:
@@ -134,17 +134,6 @@ def refuses_unknown_memory(problem: Problem) -> str | None:
         if node.name in problem.task.profile.nodes and node.memory_bytes is None:
             return f"it divides by memory, and that of {node.name!r} is not limited"
     return None
-
-
-def require(solver: Solver, problem: Problem) -> None:
-    """Raise if a solver refuses.
-
-    Raises:
-        RefusedError: with its reason.
-    """
-    reason = solver.refuses(problem)
-    if reason:
-        raise RefusedError(f"{solver.name} cannot solve this problem: {reason}")
 
 
 def ruled(problem: Problem, name: str, plan: Plan, notes: dict[str, str] | None = None) -> Proposal:

@@ -14,7 +14,8 @@ from itertools import accumulate
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.solvers.rules.layers import Layers, refuses_layers, refuses_unknown_memory, require, ruled
+from hocket.solvers.checks import require
+from hocket.solvers.rules.layers import Layers, refuses_layers, refuses_unknown_memory, ruled
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from hocket.cost import Problem
 from hocket.errors import InfeasibleError
+from hocket.solvers.checks import require
 from hocket.solvers.layout import Floats
-from hocket.solvers.rules.layers import Layers, refuses_layers, require, ruled
+from hocket.solvers.rules.layers import Layers, refuses_layers, ruled
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

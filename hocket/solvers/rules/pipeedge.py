@@ -17,7 +17,8 @@ import numpy as np
 
 from hocket.cost import Problem
 from hocket.errors import InfeasibleError
-from hocket.solvers.rules.layers import Layers, refuses_layers, require, ruled
+from hocket.solvers.checks import require
+from hocket.solvers.rules.layers import Layers, refuses_layers, ruled
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 

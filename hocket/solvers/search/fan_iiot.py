@@ -19,9 +19,10 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import InfeasibleError, RefusedError
+from hocket.errors import InfeasibleError
 from hocket.plan import Entry, Plan
 from hocket.solvers.bound import lower_bound
+from hocket.solvers.checks import require
 from hocket.solvers.descent import excess
 from hocket.solvers.fixed import judged, plan_at
 from hocket.solvers.search.judge import NOWHERE, Rank
@@ -52,9 +53,7 @@ class FanIiot:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The deployment where nothing gets better."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         search = _Deploying(problem)
         search.run(stop or MaxIterations(self.rounds))
         if search.rank.excess > 0:

@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import InfeasibleError, RefusedError
+from hocket.errors import InfeasibleError
+from hocket.solvers.checks import require
 from hocket.solvers.sharing.dual import (
     Answer,
     Offer,
@@ -48,9 +49,7 @@ class CutAndShare:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best cuts with shares that prices and single changes find."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         users = users_of(problem)
         offer = offer_of(users)
         for user, task in enumerate(users.tasks):

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.sharing.cut_and_share import improved
 from hocket.solvers.sharing.dual import Offer, offer_of
 from hocket.solvers.sharing.fan_edgecloud import by_roots
@@ -50,9 +50,7 @@ class Ddpra:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The least sum of the slot that single changes find."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         everything = [users_at(problem, server) for server in servers_of(problem)]
         plans = []
         for users, server in zip(everything, servers_of(problem), strict=True):

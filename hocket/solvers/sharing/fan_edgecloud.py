@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem, Task
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.sharing.allocation import least_sum_shares
 from hocket.solvers.sharing.alternate import Course, alternate
 from hocket.solvers.sharing.users import (
@@ -51,9 +51,7 @@ class FanEdgecloud:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """Alternate scans and the rule."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         users = Users(problem, {task.name: ways_of(problem, task) for task in problem.tasks})
         course = two_stages(users, self.least_gain, stop)
         plan = users.best([users.plan(course.choice, course.shares)])

@@ -21,8 +21,8 @@ import numpy as np
 
 from hocket.cluster import Node
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan
+from hocket.solvers.checks import require
 from hocket.solvers.sharing.users import (
     Floats,
     Users,
@@ -54,9 +54,7 @@ class Iao:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The least maximum."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         plans, moves = [], 0
         for server in servers_of(problem):
             users = users_at(problem, server)

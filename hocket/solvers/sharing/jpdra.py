@@ -21,6 +21,7 @@ import numpy as np
 from hocket.cost import Problem, Task
 from hocket.errors import RefusedError
 from hocket.graph.topology import blocks
+from hocket.solvers.checks import require
 from hocket.solvers.sharing.allocation import least_sum_shares, tandem_rates
 from hocket.solvers.sharing.users import Floats, Users, ratio, refuses_latency, refuses_servers, servers_of
 from hocket.solvers.solver import Proposal
@@ -51,9 +52,7 @@ class Jpdra:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """Deploy, then allocate."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         parts = [parts_of(task, self.partitions) for task in problem.tasks]
         deployed = deployment(problem, parts, stop)
         users = Users(problem, {task.name: [way] for task, way in zip(problem.tasks, deployed, strict=True)})

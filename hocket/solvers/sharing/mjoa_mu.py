@@ -21,6 +21,7 @@ from hocket.cost import Problem, Task
 from hocket.errors import RefusedError
 from hocket.graph.topology import Block, blocks
 from hocket.plan import Plan
+from hocket.solvers.checks import require
 from hocket.solvers.layout import Layout
 from hocket.solvers.sharing.allocation import least_sum_shares
 from hocket.solvers.sharing.alternate import Course, alternate
@@ -57,9 +58,7 @@ class MjoaMu:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """Trees and allocations in turn."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         plans, judge = [], None
         for server in servers_of(problem):
             layers = [layers_of(problem, task, server) for task in problem.tasks]

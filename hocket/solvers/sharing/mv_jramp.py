@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.sharing.allocation import least_max_shares
 from hocket.solvers.sharing.alternate import Course, alternate
 from hocket.solvers.sharing.iao import users_at
@@ -51,9 +51,7 @@ class MvJramp:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """Alternate best responses and divisions."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         everything = [users_at(problem, server) for server in servers_of(problem)]
         courses = [jointly(users, stop) for users in everything]
         plans = (users.plan(course.choice, course.shares) for users, course in zip(everything, courses, strict=True))

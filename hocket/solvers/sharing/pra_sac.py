@@ -19,6 +19,7 @@ import numpy as np
 
 from hocket.cost import Problem, Task
 from hocket.errors import RefusedError
+from hocket.solvers.checks import require
 from hocket.solvers.layout import Layout
 from hocket.solvers.sharing.fan_edgecloud import by_roots
 from hocket.solvers.sharing.users import Users, refuses_latency
@@ -44,9 +45,7 @@ class PraSac:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """Partition, then place."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         parts = {task.name: partitions(problem, task, self.limit_s) for task in problem.tasks}
         placed = [_nodes(problem, task, parts[task.name]) for task in problem.tasks]
         placed, value = _moves(problem, parts, placed, stop)

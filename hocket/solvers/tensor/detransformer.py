@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.graph import Graph
 from hocket.plan import Plan, Split
 from hocket.plan.cuts import shared
 from hocket.plan.placement import Place, plan_for
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
@@ -56,9 +55,7 @@ class Detransformer:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The better of the two plans."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         best: tuple[float, str, Plan] | None = None
         sentence = "no way leads to all nodes"
         for kept in ("whole", "by heads"):

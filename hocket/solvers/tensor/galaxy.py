@@ -20,10 +20,9 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Cost, Problem
-from hocket.errors import RefusedError
 from hocket.plan import Run
 from hocket.plan.cuts import shared
-from hocket.solvers.checks import infeasible
+from hocket.solvers.checks import infeasible, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
@@ -48,9 +47,7 @@ class Galaxy:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the rule."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         team = Team(problem)
         budgets = team.rooms() - _fixed_bytes(team)
         for _ in range(_ROUNDS):

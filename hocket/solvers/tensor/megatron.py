@@ -17,9 +17,9 @@ from typing import ClassVar
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Run, Split
 from hocket.plan.cuts import shared
+from hocket.solvers.checks import require
 from hocket.solvers.layout import Floats
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
@@ -42,9 +42,7 @@ class Megatron:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the rule."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         team = Team(problem)
         runs: list[Run | None] = [some(team.layers.prologue, team.main)]
         for half in team.layers.halves:

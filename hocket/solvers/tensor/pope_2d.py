@@ -17,8 +17,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Run
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 from hocket.solvers.tensor.collectives import best_grid
@@ -43,9 +43,7 @@ class Pope2d:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan with the least traffic."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         team = Team(problem)
         equal = np.ones(len(team.hosts))
         runs: list[Run | None] = [some(team.layers.prologue, team.main)]

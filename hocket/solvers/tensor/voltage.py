@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hocket.cost import Problem
-from hocket.errors import RefusedError
 from hocket.plan import Run
 from hocket.plan.cuts import shared
+from hocket.solvers.checks import require
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop
 from hocket.solvers.tensor.collectives import position_bytes
@@ -38,9 +38,7 @@ class Voltage:
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The plan of the rule."""
-        reason = self.refuses(problem)
-        if reason:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
         team = Team(problem)
         runs: list[Run | None] = [some(team.layers.prologue, team.main)]
         for layer in team.layers.groups():
