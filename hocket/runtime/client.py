@@ -74,8 +74,16 @@ class Client:
         Raises:
             LateError: it does not come.
         """
+        return self.wait_any(node, (kind,), timeout_s=timeout_s)
+
+    def wait_any(self, node: str, kinds: "tuple[type[Reply], ...]", *, timeout_s: float | None = None) -> Reply:
+        """The next message of some kinds from a node.
+
+        Raises:
+            LateError: it does not come.
+        """
         for kept in self._backlog:
-            if kept[0] == node and isinstance(kept[1], kind):
+            if kept[0] == node and isinstance(kept[1], kinds):
                 self._backlog.remove(kept)
                 return kept[1]
         patience_s = self.timeout_s if timeout_s is None else timeout_s
@@ -84,7 +92,7 @@ class Client:
             event = self._listen(min(left_s, _CHECK_S))
             if event is None:
                 continue
-            if event[0] == node and isinstance(event[1], kind):
+            if event[0] == node and isinstance(event[1], kinds):
                 return event[1]
             self._backlog.append(event)
         raise LateError(

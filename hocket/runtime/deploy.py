@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from hocket.errors import NodeError, PlanError
 from hocket.program import Artifact, Program, WeightSource
 from hocket.runtime import wire
 from hocket.runtime.client import Client
-from hocket.runtime.codecs import bytes_of
+from hocket.runtime.delivery import Delivery
 
-_PIECE_BYTES = 1 << 20
-_PIECES_UNDER_WAY = 4  # few, so that weights do not stand before activations in any queue
+_ABOUT_WEIGHTS: tuple[type[wire.Lack | wire.Stored], ...] = (wire.Lack, wire.Stored)
 _LEAST_PREPARE_S = 120.0  # loading and warming up a large model takes long on a small node
 
 
@@ -56,32 +53,15 @@ def deploy(
 
 def send_weights(client: Client, node: str, artifacts: Sequence[Artifact], weights: WeightSource) -> int:
     """Send the weights that a node lacks; the number of bytes sent."""
-    hashes = tuple(dict.fromkeys(sha256 for artifact in artifacts for sha256 in artifact.weights.values()))
-    nbytes = 0
-    step = 4096  # hashes per question, well below the largest header
-    for i in range(0, len(hashes), step):
-        for sha256 in client.ask(node, wire.Ask(hashes[i : i + step]), wire.Lack).hashes:
-            nbytes += _send_weight(client, node, sha256, weights(sha256))
-    return nbytes
-
-
-def _send_weight(client: Client, node: str, sha256: str, array: np.ndarray) -> int:
-    data = bytes_of(array)
-    offsets = range(0, max(data.nbytes, 1), _PIECE_BYTES)
-    for number, offset in enumerate(offsets):
-        piece = wire.Piece(sha256, array.dtype.name, array.shape, offset)
-        client.send(node, piece, [data[offset : offset + _PIECE_BYTES]])
-        if number >= _PIECES_UNDER_WAY:
-            _stored(client, node)
-    for _ in range(min(len(offsets), _PIECES_UNDER_WAY)):
-        _stored(client, node)
-    return data.nbytes
-
-
-def _stored(client: Client, node: str) -> None:
-    stored = client.wait(node, wire.Stored)
-    if stored.sentence:
-        raise NodeError(f"node {node!r} refuses weight {stored.sha256[:12]}: {stored.sentence}")
+    delivery = Delivery(None, node, artifacts, weights, None, ())
+    outgoing = delivery.advance(None)
+    while not delivery.ended:
+        for message, buffers in outgoing:
+            client.send(node, message, buffers)
+        outgoing = delivery.advance(client.wait_any(node, _ABOUT_WEIGHTS))
+    if delivery.sentence:
+        raise NodeError(f"node {node!r} cannot get its weights: {delivery.sentence}")
+    return delivery.nbytes
 
 
 def align(client: Client, welcomes: Mapping[str, wire.Welcome], own_clock: str) -> dict[str, tuple[float, float]]:

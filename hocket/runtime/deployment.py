@@ -60,6 +60,7 @@ class Deployment:
         self._pacer = Pacer(self._routes.site.slowdown, threads=self._routes.site.threads)
         self._processor = processor
         self._executables: dict[str, Executable] = {}
+        self._installed = False
         self._seen: dict[int, set[tuple[int, int]]] = {}
         self._spans: deque[Row] = deque(maxlen=_MOST_SPANS)
         self._feds: deque[wire.Fed] = deque()
@@ -71,9 +72,14 @@ class Deployment:
         """The wiring at this node."""
         return self._routes
 
+    @property
+    def installed(self) -> bool:
+        """Whether it is ready to run."""
+        return self._installed
+
     def install(self, executables: dict[str, Executable]) -> None:
         """Give it what its segments compute."""
-        self._executables = executables
+        self._executables, self._installed = executables, True
 
     # ------------------------------------------------------------ what comes in
 

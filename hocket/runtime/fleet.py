@@ -115,6 +115,20 @@ class Fleet:
             raise NodeError("the nodes of this session have been ended; start them again")
         launcher.check()
 
+    def ended(self) -> dict[str, str]:
+        """Nodes that were started here and have ended -> what became of them."""
+        return self.launcher.ended() if self.launcher is not None else {}
+
+    def start_again(self, node: str) -> None:
+        """Start a node of this computer that has ended; it has another address then.
+
+        Raises:
+            NodeError: it cannot be started, or was not started here.
+        """
+        if self.launcher is None or node not in self.ended():
+            raise NodeError(f"node {node!r} has not ended, or was not started here; start it where it belongs")
+        self.places[node] = (self.launcher.start([node], _START_S)[node], "")
+
     def restart_links(self) -> None:
         """Free all emulated links and let their traces begin now; for when no request is under way."""
         if self._ledger is not None:

@@ -63,6 +63,13 @@ class InprocTransport:
         """Make `receive` return."""
         self._box.put(None)
 
+    def broken(self) -> list[str]:
+        """Peers that have closed."""
+        gone = [peer for peer, address in self._known.items() if address not in self._network._boxes]
+        for peer in gone:
+            del self._known[peer]
+        return gone
+
     def counters(self) -> dict[str, int]:
         """Nothing is ever refused here."""
         return {}

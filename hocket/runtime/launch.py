@@ -34,6 +34,10 @@ class Launcher(Protocol):
         """Raise NodeError if one has ended."""
         ...
 
+    def ended(self) -> dict[str, str]:
+        """Those that have ended -> what became of them."""
+        ...
+
     def stop(self) -> None:
         """End all, whatever state they are in."""
         ...
@@ -43,6 +47,14 @@ class Launcher(Protocol):
 class _Child:
     process: "subprocess.Popen[bytes]"
     errors: IO[bytes]
+
+    def close(self) -> None:
+        """Let go of its pipes."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self.errors.close()
 
     def last_words(self) -> str:
         self.errors.seek(0)
@@ -65,18 +77,29 @@ class Processes:
     def start(self, names: list[str], timeout_s: float) -> dict[str, str]:
         """Start all at once and wait until each has said where it listens."""
         for name in names:
+            former = self._children.pop(name, None)
+            if former is not None:
+                former.close()
             self._children[name] = self._spawn(name)
         deadline_s = time.monotonic() + timeout_s
         return {name: self._address(name, deadline_s) for name in names}
 
     def check(self) -> None:
         """Raise NodeError if one has ended."""
-        for name, child in self._children.items():
-            code = child.process.poll()
-            if code is not None:
-                raise NodeError(
-                    f"node {name!r} has ended with code {code} ({child.last_words()}); start the session again"
-                )
+        for name, sentence in self.ended().items():
+            raise NodeError(f"node {name!r} {sentence}; start the session again")
+
+    def ended(self) -> dict[str, str]:
+        """Those that have ended -> what became of them."""
+        return {
+            name: f"has ended with code {child.process.returncode} ({child.last_words()})"
+            for name, child in self._children.items()
+            if child.process.poll() is not None
+        }
+
+    def process_id(self, name: str) -> int:
+        """Of a node's process."""
+        return self._children[name].process.pid
 
     def stop(self) -> None:
         """End all: first by closing their standard input, then by force."""
@@ -158,9 +181,12 @@ class Threads:
 
     def check(self) -> None:
         """Raise NodeError if one has ended."""
-        for name, (_, thread) in self._nodes.items():
-            if not thread.is_alive():
-                raise NodeError(f"node {name!r} has ended; start the session again")
+        for name, sentence in self.ended().items():
+            raise NodeError(f"node {name!r} {sentence}; start the session again")
+
+    def ended(self) -> dict[str, str]:
+        """Those that have ended -> what became of them."""
+        return {name: "has ended" for name, (_, thread) in self._nodes.items() if not thread.is_alive()}
 
     def stop(self) -> None:
         """End all."""

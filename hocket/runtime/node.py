@@ -7,6 +7,7 @@ lives on: a message that breaks a rule is counted and forgotten.
 import heapq
 import itertools
 import os
+import secrets
 import sys
 import time
 import traceback
@@ -61,6 +62,7 @@ class Node:
         self.name, self.counts = name, Counter(malformed=0, unknown=0, foreign=0, unsent=0, faults=0)
         self._transport, self._ledger = transport, ledger
         self._memory_limit, self._owned = memory_limit, owned
+        self._instance = secrets.token_hex(8)
         self._lane = Lane(transport.wake)
         self._weights = WeightStore(most_bytes=memory_limit)
         self._programs: dict[str, Deployment] = {}
@@ -176,8 +178,9 @@ class Node:
 
     def _ping(self, sender: str, message: wire.Ping, buffers: Buffers) -> None:  # noqa: ARG002
         label, request, since_s = self._lane.busy
-        owned = tuple(name for name, program in self._programs.items() if program.owner == sender)
-        self._send(sender, wire.Pong(message.sent_s, time.monotonic(), label[:512], since_s, request, owned))
+        ready = tuple(name for name, program in self._programs.items() if program.owner == sender and program.installed)
+        now_s = time.monotonic()
+        self._send(sender, wire.Pong(message.sent_s, now_s, label[:512], since_s, request, ready, self._instance))
 
     def _count(self, sender: str, message: wire.Count, buffers: Buffers) -> None:  # noqa: ARG002
         total = Counter({**self.counts, "used_us": 0, "busy_us": 0})
@@ -349,6 +352,8 @@ class Node:
         peer = self._peers.get(message.program, {}).get(message.target)
         if deployment is None or peer is None:
             raise FormatError(f"node {message.target!r} is not of the program; probe one of its nodes")
+        if message.fresh:
+            self._transport.disconnect(_peer_id(peer))
         self._connect(peer)
         start_s, due_s = deployment.wire_to(message.target, message.nbytes)
         probing = wire.Probing(message.program, self.name, message.number, start_s, due_s)

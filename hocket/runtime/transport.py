@@ -49,6 +49,10 @@ class Transport(Protocol):
         """Make `receive` return soon; the one call that any thread may make."""
         ...
 
+    def broken(self) -> list[str]:
+        """Peers that were connected and whose connection has broken since the last call."""
+        ...
+
     def counters(self) -> dict[str, int]:
         """What was refused below the level of messages."""
         ...

@@ -12,7 +12,7 @@ import msgspec
 
 from hocket.errors import FormatError
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"hkt1"
 MOST_HEADER_BYTES = 1 << 20
 MOST_BUFFERS = 4096
@@ -70,6 +70,9 @@ class Pong(Message, frozen=True, tag="pong"):
     since_s: float
     request: int
     programs: tuple[Name, ...]
+    """Those of the peer that asks which are ready."""
+    instance: Name = ""
+    """Drawn when the node started: another one means that it has forgotten everything."""
 
 
 class Ask(Message, frozen=True, tag="ask"):
@@ -234,7 +237,7 @@ class Count(Message, frozen=True, tag="count"):
 
 
 class Counted(Message, frozen=True, tag="counted"):
-    """Counters of what was dropped and refused, and of what is held."""
+    """Counters of what was dropped and refused, of what is held, and of what the process has used."""
 
     counters: dict[str, int]
 
@@ -246,6 +249,8 @@ class Probe(Message, frozen=True, tag="probe"):
     target: Name
     number: Index
     nbytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 28)]
+    fresh: bool = False
+    """Open a new connection for it: the old one may lead nowhere without knowing."""
 
 
 class Probing(Message, frozen=True, tag="probing"):

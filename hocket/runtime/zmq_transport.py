@@ -16,6 +16,7 @@ from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from hocket.errors import NodeError
 from hocket.runtime.door import Door
@@ -29,6 +30,7 @@ _RECEIVE_QUEUE = 64  # messages per peer that wait here; more wait at their send
 _BUFFER_BYTES = 1 << 22
 _POLL_S = 1e-3  # a poll counts in milliseconds; a shorter timeout is slept in steps
 _STEP_S = 1e-4
+_DEAD_MS = 10_000  # a connection on which nothing is acknowledged for so long is given up
 _NAME = re.compile(r"[^\w.\-]")
 
 
@@ -68,6 +70,7 @@ class ZmqTransport:
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
         self._addresses: dict[str, tuple[str, str]] = {}
         self._sources: dict[object, str] = {}
+        self._watchers: dict[str, zmq.Socket[bytes]] = {}
         self._arrived: deque[Received] = deque()
         self._counts: Counter[str] = Counter()
         self._poller = zmq.Poller()
@@ -107,6 +110,8 @@ class ZmqTransport:
             ) from None
         self._dealers[peer], self._addresses[peer], self._sources[dealer] = dealer, (address, key), peer
         self._poller.register(dealer, zmq.POLLIN)
+        if self._router is None:  # nodes do not ask for broken connections: the sessions do
+            self._watchers[peer] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
 
     def disconnect(self, peer: str) -> None:
         """Close the way to a peer."""
@@ -115,6 +120,10 @@ class ZmqTransport:
         if dealer is not None:
             self._poller.unregister(dealer)
             self._sources.pop(dealer, None)
+            watcher = self._watchers.pop(peer, None)
+            if watcher is not None:
+                dealer.disable_monitor()
+                watcher.close(linger=0)
             dealer.close(linger=0)
 
     def send(self, peer: str, frames: Sequence[Frame]) -> None:
@@ -153,6 +162,16 @@ class ZmqTransport:
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b"!")
 
+    def broken(self) -> list[str]:
+        """Peers whose connection has broken; ZeroMQ goes on trying to make a new one."""
+        found = []
+        for peer, watcher in self._watchers.items():
+            while watcher.poll(0):
+                recv_monitor_message(watcher)
+                if peer not in found:
+                    found.append(peer)
+        return found
+
     def counters(self) -> dict[str, int]:
         """What never became a message."""
         refused = self._door.counts if self._door else {}
@@ -174,6 +193,8 @@ class ZmqTransport:
         self._check_plaintext(address, encrypted=self._keys is not None)
         router = self._socket(zmq.ROUTER, address)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        # A peer that comes again over a new connection is heard there, though the old one may not know that it is dead.
+        router.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if self._keys is not None:
             router.curve_server = True
             router.curve_publickey = self._keys.public.encode()
@@ -201,6 +222,10 @@ class ZmqTransport:
         socket.maxmsgsize = MOST_FRAME_BYTES
         socket.ipv6 = "[" in address
         socket.handshake_ivl = 10_000
+        socket.reconnect_ivl = 50
+        socket.reconnect_ivl_max = 1000
+        socket.connect_timeout = 2000
+        socket.setsockopt(zmq.TCP_MAXRT, _DEAD_MS)
         socket.setsockopt(zmq.SNDBUF, _BUFFER_BYTES)
         socket.setsockopt(zmq.RCVBUF, _BUFFER_BYTES)
         return socket

@@ -281,7 +281,7 @@ def test_weights_are_sent_by_hash_to_who_lacks_them() -> None:
 
 
 def test_large_weights_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hocket.runtime.deploy._PIECE_BYTES", 7)
+    monkeypatch.setattr("hocket.runtime.delivery.PIECE_BYTES", 7)
     program, artifacts, weights = weighted()
     with Session(program, artifacts, weights.__getitem__, network=Network()) as session:
         assert (session.run({"x": np.ones((1, 4), np.float32)}).outputs["y"] == 2).all()

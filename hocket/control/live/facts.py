@@ -1,0 +1,51 @@
+"""What deciding needs to know of plans and of the world; no plan, graph or tensor itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Hop = tuple[str, str]
+"""From one node to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One program of a plan: a share of the requests goes through it."""
+
+    window: int
+    fraction: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A plan as the decisions see it."""
+
+    plan: int
+    """Its number."""
+    nodes: frozenset[str]
+    hops: frozenset[Hop]
+    """Direct ways that its transfers take."""
+    sources: frozenset[str]
+    """Nodes without which no plan can do: those that bring inputs or need outputs."""
+    lines: tuple[Line, ...]
+    value_s: float
+    """Predicted latency in the world that it was made for."""
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Node -> what it needs there."""
+    move_s: float = 0.0
+    """How long it would take to bring what nodes lack, once the plan in force is there."""
+    factor: float = 1.0
+    """For a row of a table: how much faster than stated the links are in its world."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How the cluster differs from its description, as far as it is known."""
+
+    rates: Mapping[Hop, float] = field(default_factory=dict)
+    """Payload bytes per second."""
+    loads: Mapping[str, float] = field(default_factory=dict)
+    """Node -> how many times longer it computes than its profile says."""
+    missing: frozenset[str] = frozenset()
+    """Nodes that cannot be used."""
+    cut: frozenset[Hop] = frozenset()
+    """Ways that lead nowhere."""

@@ -1,0 +1,390 @@
+"""The rim of a live session: a thread that turns what the nodes say into events, and commands into messages.
+
+All that is decided is decided by `step`; here are the clock, the sockets and the tensors.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from hocket.control.live import events
+from hocket.control.live.desk import Arrays, Desk
+from hocket.control.live.facts import Facts, World
+from hocket.control.live.planner import Planner, Question, Reply
+from hocket.control.live.policy import Policy
+from hocket.control.live.shelf import Made, Shelf
+from hocket.control.live.sightings import Sightings
+from hocket.control.live.state import Rules, State
+from hocket.control.live.step import begin, step
+from hocket.control.live.thinking import Manner, stated
+from hocket.cost import Problem
+from hocket.errors import HocketError, NodeError
+from hocket.plan import Plan
+from hocket.program import Program, Span
+from hocket.runtime import happenings as runtime
+from hocket.runtime.answers import Answer
+from hocket.runtime.crew import Crew
+from hocket.runtime.fleet import Fleet
+
+_BEAT_S = 0.1
+_COUNT_S = 1.0
+_AGAIN_S = 1.0
+_GREETING_S = 3.0
+
+
+class Keeper:
+    """Keeps one task alive on a fleet.
+
+    Args:
+        problem: of one task.
+        shelf: of the plans.
+        first: the plan to begin with, which is on the shelf.
+        fleet: the nodes.
+        rules: how careful to be.
+        policy: when to have another plan.
+        manner: how to solve again; None = nothing is ever solved again.
+        lanes: node -> the lane that the task has there for itself.
+        told: called with (moment, sentence) for what is worth writing down.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        shelf: Shelf,
+        first: Facts,
+        fleet: Fleet,
+        *,
+        rules: Rules,
+        policy: Policy,
+        manner: Manner | None,
+        lanes: Mapping[str, str],
+        told: Callable[[float, str], None],
+    ) -> None:
+        self._problem, self._shelf, self._fleet, self._told = problem, shelf, fleet, told
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._desk, self._sightings = Desk(), Sightings()
+        self._came: dict[tuple[int, int, int], Answer] = {}
+        self._lines: dict[int, Sequence[Made]] = {}
+        self._counters: dict[str, Mapping[str, int]] = {}
+        self._worlds: dict[int, World] = {}
+        self._ended: set[str] = set()
+        self._wanted: list[tuple[int, Future[None]]] = []
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._builder = ThreadPoolExecutor(1, thread_name_prefix="hocket-builder")
+        self._manner, self._planner = manner, None
+        self._crew = Crew(fleet, _ground(problem), lanes=lanes)
+        try:
+            if manner is not None:
+                self._planner = Planner(problem, manner, self._reply)
+            instances = self._greet(first.nodes)
+            self._state, commands = begin(
+                first, instances, time.monotonic(), rules=rules, policy=policy, stated=stated(problem.cluster)
+            )
+            self._carry_out(commands)
+        except BaseException:
+            self._end()
+            raise
+        self._thread = threading.Thread(target=self._run, name="hocket-live", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------ from any thread
+
+    @property
+    def state(self) -> State:
+        """What is known and decided at this moment; it never changes."""
+        return self._state
+
+    @property
+    def counters(self) -> Mapping[str, Mapping[str, int]]:
+        """Node -> what it counted last."""
+        return dict(self._counters)
+
+    def spans(self) -> list[Span]:
+        """What has been seen, on `time.monotonic`, with the session's numbers of the requests."""
+        return self._sightings.spans()
+
+    @property
+    def clock_error_s(self) -> float:
+        """How far the clocks of two nodes may differ."""
+        return self._crew.clock_error_s
+
+    def submit(self, inputs: Arrays, deadline_s: float) -> "Future[Answer]":
+        """Serve a request; its deadline is a moment of `time.monotonic`."""
+        future: Future[Answer] = Future()
+        submitted_s = time.monotonic()
+
+        def come() -> None:
+            request = self._desk.take(inputs, future, submitted_s)
+            if request is not None:
+                self._happen(events.Submitted(time.monotonic(), request, deadline_s))
+
+        self._put(come)
+        return future
+
+    def cancel(self, future: "Future[Answer]") -> None:
+        """Nobody waits for the answer of a request that is under way."""
+
+        def drop() -> None:
+            request = self._desk.number(future)
+            if request is not None:
+                self._happen(events.Cancelled(time.monotonic(), request))
+                self._desk.fail(request, "the request was cancelled; send it again if it is needed")
+
+        self._put(drop)
+
+    def want(self, plan: Plan, facts: Facts) -> "Future[None]":
+        """Have another plan from now on; done when it is in force."""
+        done: Future[None] = Future()
+
+        def switch() -> None:
+            known = self._shelf.number(plan, facts, World())
+            self._wanted.append((known.plan, done))
+            self._happen(events.Wanted(time.monotonic(), known))
+
+        self._put(switch)
+        return done
+
+    def close(self) -> None:
+        """End it; requests without an answer fail. May be called again."""
+        self._closing = True
+        self._crew.wake()
+        self._thread.join()
+
+    # ------------------------------------------------------------ the loop
+
+    def _put(self, work: Callable[[], None]) -> None:
+        if self._closing or not self._thread.is_alive():
+            raise NodeError(f"the session has ended{f' ({self._failure})' if self._failure else ''}; open a new one")
+        self._inbox.put(work)
+        self._crew.wake()
+
+    def _run(self) -> None:
+        try:
+            last_s = time.monotonic()
+            next_watch_s = next_count_s = next_again_s = last_s
+            beat_s = last_s
+            while not self._closing:
+                for happening in self._crew.receive(max(beat_s - time.monotonic(), 0.0)):
+                    self._heard(happening)
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        self._inbox.get_nowait()()
+                now_s = time.monotonic()
+                if now_s < beat_s:
+                    continue
+                beat_s = now_s + _BEAT_S
+                self._look_after_processes(now_s)
+                paused_s = max(now_s - last_s - 3 * _BEAT_S, 0.0)
+                last_s = now_s
+                self._crew.ping()
+                self._happen(events.Tick(now_s, paused_s))
+                if now_s >= next_watch_s:
+                    next_watch_s = now_s + self._state.rules.watch_s
+                    self._crew.watch()
+                if now_s >= next_again_s:
+                    next_again_s = now_s + _AGAIN_S
+                    self._try_again()
+                if now_s >= next_count_s:
+                    next_count_s = now_s + _COUNT_S
+                    self._crew.count()
+        except BaseException as error:  # noqa: BLE001 (border of the thread: whoever waits must learn of it)
+            self._failure = error
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._closing = True
+        self._builder.shutdown(wait=True, cancel_futures=True)
+        if self._planner is not None:
+            self._planner.close()
+        self._crew.close()
+        why = f"the session failed ({self._failure})" if self._failure else "the session was closed"
+        self._desk.close(f"{why} before the answer came; open a new one")
+        for _, done in self._wanted:
+            done.set_exception(NodeError(f"{why} before the plan was in force; open a new one"))
+
+    def _greet(self, needed: frozenset[str]) -> dict[str, str]:
+        """Wait a little until the nodes have answered; name -> instance, empty of those that have not."""
+        instances = dict.fromkeys(self._crew.connected, "")
+        until_s = time.monotonic() + _GREETING_S
+        while any(not instances.get(node) for node in needed) and time.monotonic() < until_s:
+            self._crew.ping()
+            for happening in self._crew.receive(_BEAT_S):
+                if isinstance(happening, runtime.Pinged):
+                    instances[happening.node] = happening.instance
+        return instances
+
+    def _happen(self, event: events.Event) -> None:
+        self._state, commands = step(self._state, event)
+        self._carry_out(commands)
+        self._settle_wanted()
+
+    def _settle_wanted(self) -> None:
+        if not self._wanted:
+            return
+        run = self._state.runs.get(self._state.active) if self._state.active is not None else None
+        for plan, done in list(self._wanted):
+            if plan != self._state.home:
+                done.set_exception(NodeError("another plan was wanted before this one was in force"))
+            elif run is not None and run.plan == plan:
+                done.set_result(None)
+            else:
+                continue
+            self._wanted.remove((plan, done))
+
+    def _look_after_processes(self, now_s: float) -> None:
+        ended = self._fleet.ended()
+        for node in ended.keys() - self._ended:
+            self._happen(events.Gone(now_s, node, ended[node]))
+        self._ended = set(ended)
+
+    def _try_again(self) -> None:
+        """A node that is down, or has another place now, may answer on a new connection."""
+        for node, health in self._state.nodes.items():
+            moved = self._crew.connected.get(node) != self._fleet.places[node]
+            if moved or (health.status == "down" and node not in self._ended):
+                self._crew.connect(node)
+
+    # ------------------------------------------------------------ what the nodes say
+
+    def _heard(self, happening: runtime.Happening) -> None:
+        now_s = time.monotonic()
+        match happening:
+            case runtime.Pinged(node, instance, lacking):
+                self._happen(events.Heard(now_s, node, instance))
+                for run, _ in lacking:
+                    self._happen(events.Unready(now_s, run, node, f"node {node!r} no longer holds it"))
+            case runtime.Lost(node, sentence):
+                self._happen(events.Gone(now_s, node, sentence))
+            case runtime.Prepared(key, node, sentence):
+                self._prepared(key, node, sentence)
+            case runtime.Came(key, number, answer):
+                self._came[(*key, number)] = answer
+                self._happen(events.Answered(now_s, *key, number))
+                self._came.pop((*key, number), None)
+            case runtime.Failed(key, number, node, sentence):
+                self._happen(events.Refused(now_s, *key, number, node, sentence))
+            case runtime.Reached(source, target, nbytes, start_s, stop_s):
+                self._happen(events.Probed(now_s, (source, target), nbytes, start_s))
+                sample = events.Sample((source, target), nbytes, start_s, stop_s)
+                self._happen(events.Watched(now_s, (sample,)))
+            case runtime.Seen(key, _, rows):
+                self._seen(key, rows)
+            case runtime.Counted(node, counters):
+                self._counters[node] = counters
+
+    def _prepared(self, key: runtime.Key, node: str, sentence: str) -> None:
+        run = key[0]
+        if sentence:
+            self._happen(events.Unready(time.monotonic(), run, node, f"node {node!r}: {sentence}"))
+        elif all(self._crew.ready((run, line)) for line in range(len(self._lines.get(run, ())))):
+            self._happen(events.Ready(time.monotonic(), run))
+
+    def _seen(self, key: runtime.Key, rows: Sequence[tuple[Any, ...]]) -> None:
+        made = self._lines.get(key[0])
+        samples, computed = self._sightings.seen(*key, rows, made[key[1]].expected_s if made else {})
+        if samples or computed:
+            self._happen(events.Watched(time.monotonic(), samples, computed))
+
+    def _reply(self, reply: Reply) -> None:
+        """On the planner's thread."""
+
+        def take() -> None:
+            world = self._worlds.pop(reply.number)
+            plans = []
+            for text, facts in zip(reply.plans, reply.facts, strict=True):
+                plan = Plan.from_json(text.encode(), name="the planner's plan")
+                plans.append(self._shelf.number(plan, facts, world))
+            self._happen(events.Thought(time.monotonic(), reply.number, tuple(plans), reply.sentence, reply.current_s))
+
+        self._inbox.put(take)
+        self._crew.wake()
+
+    # ------------------------------------------------------------ what is to be done
+
+    def _carry_out(self, commands: Sequence[events.Command]) -> None:
+        for command in commands:
+            self._do(command)
+
+    def _do(self, command: events.Command) -> None:
+        match command:
+            case events.Send(request, run, line, number):
+                self._sightings.sent((run, line, number), request)
+                self._crew.start((run, line), number, self._desk.inputs(request))
+            case events.Finish(request, run, line, number):
+                self._finish(request, self._came[run, line, number])
+            case events.Fail(request, sentence, late):
+                self._desk.fail(request, sentence, late=late)
+            case events.Drop(run, line, numbers):
+                self._crew.drop((run, line), numbers)
+            case events.Prepare(run, plan):
+                self._build(plan, lambda made: self._deploy(run, made), lambda text: self._spoil(run, text))
+            case events.Store(plan):
+                self._build(plan, self._store, lambda text: self._told(time.monotonic(), text))
+            case events.Forget(run):
+                for line in range(len(self._lines.pop(run, ()))):
+                    self._crew.forget((run, line))
+            case events.Probe((source, target), nbytes, fresh):
+                self._crew.probe(source, target, nbytes, fresh=fresh)
+            case events.Think(question, kind, world, goal, factors):
+                self._think(question, kind, world, goal, factors)
+            case events.Tell(sentence):
+                self._told(time.monotonic(), sentence)
+
+    def _finish(self, request: int, answer: Answer) -> None:
+        stop_s = time.monotonic()
+        task = self._problem.task
+        self._sightings.answered(task.name, task.source, request, stop_s - answer.latency_s, stop_s)
+        self._desk.finish(request, answer)
+
+    def _think(self, question: int, kind: str, world: World, goal: int | None, factors: tuple[float, ...]) -> None:
+        self._worlds[question] = world
+        if self._planner is None:
+            sentence = "the session does not plan again; open it with a solver"
+            self._reply(Reply(question, (), (), sentence, None))
+            return
+        current = self._shelf.plan(goal).to_json() if goal is not None else ""
+        self._planner.ask(Question(question, kind, world, current, factors))
+
+    def _build(self, plan: int, then: Callable[[list[Made]], None], fail: Callable[[str], None]) -> None:
+        """Make what a plan needs on the builder's thread, and go on with it on this one."""
+
+        def work() -> None:
+            try:
+                made = self._shelf.made(plan)
+            except HocketError as error:
+                sentence = str(error)
+                self._inbox.put(lambda: fail(sentence))
+            else:
+                self._inbox.put(lambda: then(made))
+            self._crew.wake()
+
+        self._builder.submit(work)
+
+    def _deploy(self, run: int, made: list[Made]) -> None:
+        if run not in self._state.runs:
+            return
+        self._lines[run] = made
+        for line, each in enumerate(made):
+            self._crew.prepare((run, line), each.program, each.artifacts, each.weights.weight)
+
+    def _spoil(self, run: int, sentence: str) -> None:
+        self._happen(events.Unready(time.monotonic(), run, "", sentence))
+
+    def _store(self, made: list[Made]) -> None:
+        for each in made:
+            self._crew.store(each.artifacts, each.weights.weight)
+
+
+def _ground(problem: Problem) -> Program:
+    """A program that only has nodes and wires: what probes travel by."""
+    sites, wires, resources = problem.cluster.to_program()
+    return Program(
+        name="ground", sites=sites, wires=wires, resources=resources, tensors=(), segments=(), transfers=(), inputs=(),
+        outputs=(), window=1,
+    )  # fmt: skip

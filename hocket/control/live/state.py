@@ -1,0 +1,163 @@
+"""All that is known of a live task between two events. Every value is immutable; `step` makes the next one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hocket.control.live.facts import Facts, Hop
+from hocket.control.live.sight import Sight
+from hocket.control.live.suspicion import Flapping, Heartbeats
+
+Standby = Literal["none", "plan", "weights", "ready"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How careful to be. Times are seconds."""
+
+    standby: Standby = "weights"
+    """What is prepared for the loss of each node: nothing; a plan; the plan's weights on its nodes; or the plan as a
+    run that could begin at once."""
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Node -> most that runs may need there together; absent = not limited."""
+    keep: int = 0
+    """Runs that stay ready although nothing needs them: the last ones used."""
+    pause: bool = False
+    """Switch by stopping, loading and going on, instead of beside what runs: the baseline."""
+    stuck_s: float = 0.5
+    """A request is looked into after this long at least, and after `stuck_factor` times what is usual."""
+    stuck_factor: float = 6.0
+    probe_s: float = 0.4
+    """A probe that takes longer than this says that its way leads nowhere."""
+    look_s: float = 1.0
+    """A way that leads nowhere is tried again this often."""
+    retries: int = 4
+    """How often a request is sent again while nothing seems to be wrong."""
+    suspect: float = 3.0
+    """Level of suspicion (phi) from which a node is not relied on alone."""
+    dead: float = 8.0
+    """Level from which it is taken to be down."""
+    watch_s: float = 0.5
+    """How often the nodes are asked what they have seen."""
+    quiet_s: float = 5.0
+    """A way over which nothing has gone for so long is probed."""
+    probe_bytes: int = 1 << 16
+    """Of such a probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is known of a node."""
+
+    beats: Heartbeats
+    flaps: Flapping
+    status: Literal["up", "suspect", "down"] = "up"
+    instance: str = ""
+    trusted_s: float = 0.0
+    """From when on it is relied on: one that comes and goes has to behave first."""
+    sentence: str = ""
+    """Why it is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One line of a run: what is under way in it."""
+
+    window: int
+    fraction: float
+    next: int = 0
+    sent: int = 0
+    under: Mapping[int, int] = field(default_factory=dict)
+    """Number -> request."""
+
+    @property
+    def room(self) -> bool:
+        """Whether another request may be sent: the numbers under way span at most the window."""
+        return self.next - min(self.under, default=self.next) < self.window
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A plan that is on its nodes, or is being brought there."""
+
+    plan: int
+    ways: tuple[Way, ...]
+    begun_s: float
+    ready: bool = False
+    used_s: float = -1.0
+    """When it was last in force."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way in it."""
+        return not any(way.under for way in self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One that has no answer yet."""
+
+    since_s: float
+    deadline_s: float
+    sent_s: float = float("inf")
+    """Last time."""
+    doubted_s: float = -1.0
+    """When its ways were last tried because it took so long."""
+    tries: int = 0
+    refusals: tuple[str, ...] = ()
+    where: tuple[tuple[int, int, int], ...] = ()
+    """Run, line and number of every try that may still bring an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that the planner has not answered."""
+
+    purpose: Literal["recover", "spare", "policy"]
+    node: str = ""
+    """For `spare`: whose loss it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything."""
+
+    rules: Rules
+    policy: Any
+    """A `Policy`; it has no state of its own."""
+    memory: Any = None
+    """Of the policy."""
+    now_s: float = 0.0
+    sight: Sight = field(default_factory=Sight)
+    nodes: Mapping[str, Health] = field(default_factory=dict)
+    cut: Mapping[Hop, float] = field(default_factory=dict)
+    """Way that leads nowhere -> when it was last tried."""
+    probes: Mapping[Hop, float] = field(default_factory=dict)
+    """Way that is being tried -> until when the answer has to come."""
+    plans: Mapping[int, Facts] = field(default_factory=dict)
+    spoiled: Mapping[int, float] = field(default_factory=dict)
+    """Plan that could not be prepared -> until when it is not tried again."""
+    runs: Mapping[int, Run] = field(default_factory=dict)
+    active: int | None = None
+    """The run that new requests go to."""
+    home: int = 0
+    """The plan that was asked for."""
+    goal: int = 0
+    """The plan that should be in force."""
+    paused: bool = False
+    spares: Mapping[str, int | None] = field(default_factory=dict)
+    """Node -> the plan for its loss; None = there is none."""
+    requests: Mapping[int, Request] = field(default_factory=dict)
+    queue: tuple[int, ...] = ()
+    """Requests to be sent, the next one first; some may have a try under way as well."""
+    questions: Mapping[int, Asked] = field(default_factory=dict)
+    next: int = 1
+    """The next number of a run or question."""
+    trouble: str = ""
+    """Why no plan can run; empty = one can."""
+    pace_s: float = 0.0
+    """How long requests take lately."""
+    considered_s: float = float("-inf")
+    """When the policy last looked at the world."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What has happened how often: `answered`, `failed`, `late`, `resent`, `switches`, `losses` of nodes."""
