@@ -119,6 +119,16 @@ class Fleet:
         """Nodes that were started here and have ended -> what became of them."""
         return self.launcher.ended() if self.launcher is not None else {}
 
+    def process_id(self, node: str) -> int:
+        """Of a node that was started here as a process.
+
+        Raises:
+            NodeError: it was not.
+        """
+        if not isinstance(self.launcher, Processes) or self.places[node][1]:
+            raise NodeError(f"node {node!r} is not a process that was started here; look for it where it belongs")
+        return self.launcher.process_id(node)
+
     def start_again(self, node: str) -> None:
         """Start a node of this computer that has ended; it has another address then.
 

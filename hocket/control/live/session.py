@@ -12,6 +12,7 @@ import numpy as np
 from hocket.control.live.facts import Facts, World
 from hocket.control.live.keeper import Keeper
 from hocket.control.live.shelf import Shelf
+from hocket.control.live.step import calm
 from hocket.control.live.thinking import changed, facts_of
 from hocket.cost import Problem
 from hocket.errors import PlanError
@@ -27,6 +28,10 @@ class Status(NamedTuple):
     task: str
     plan: int
     """Number of the plan in force; -1 = none can run."""
+    used: frozenset[str]
+    """Nodes of that plan."""
+    calm: bool
+    """Whether the plan that should be in force is, and nothing is being prepared, tried or thought about."""
     nodes: Mapping[str, str]
     """Node -> `up`, `suspect` or `down`."""
     cut: Sequence[tuple[str, str]]
@@ -185,6 +190,8 @@ class LiveSession:
         return Status(
             task=self.problem.task.name,
             plan=-1 if active is None else active.plan,
+            used=frozenset() if active is None else state.plans[active.plan].nodes,
+            calm=calm(state),
             nodes={node: health.status for node, health in state.nodes.items()},
             cut=sorted(state.cut),
             rates=world.rates,

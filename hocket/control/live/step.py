@@ -81,6 +81,16 @@ def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
     return turn.done()
 
 
+def calm(state: State) -> bool:
+    """Whether the goal is in force and ready for the next loss: nothing is being prepared, tried or thought about."""
+    if state.active is None or state.runs[state.active].plan != state.goal or state.questions or state.probes:
+        return False
+    facts = state.plans[state.goal]
+    ready = all(run.ready for run in state.runs.values())
+    known = state.rules.standby == "none" or (facts.nodes - facts.sources) <= state.spares.keys()
+    return ready and known and all(health.status == "up" for health in state.nodes.values())
+
+
 def _tick(turn: Turn, event: Tick) -> None:
     health.watch_nodes(turn, event)
     health.watch_ways(turn)
