@@ -19,6 +19,7 @@ _VERBS = {
     "check_solver": "hocket.solvers",
     "compare": "hocket.comparison",
     "demo": "hocket.control.demo",
+    "deploy": "hocket.control.live.deploy",
     "draw": "hocket.view",
     "evaluate": "hocket.cost",
     "explain": "hocket.view",

@@ -25,7 +25,7 @@ class Prior:
     strength: float = 0.01
     """In values: a hundredth of one. With a noise of 20 % the next state may well be 7 times higher or lower."""
     shape: float = 1.0
-    """In pairs of values: half of it is how many have told the noise so far."""
+    """Half as many as the values that seem to have told the noise already: two."""
     scale: float = 0.04
     """`shape` times the square of the noise: 20 %."""
 
@@ -67,7 +67,7 @@ class OnlineChange:
 
     prior: Prior = Prior()
     hazard: float = 0.002
-    """It counts by its logarithm: 1/500 instead of 1/100 makes false alarms several times rarer and finds a step of 3
+    """It counts by its logarithm: 1/500 instead of 1/100 makes false alarms four times rarer, and finds a step of 3
     deviations half a value later."""
     confirm: int = 3
     """With 2, an outlier and the value after it would be a state."""
@@ -95,7 +95,7 @@ class OnlineChange:
         Args:
             every: mean number of values between two changes.
             noise: usual relative spread of values while nothing changes; 0.2 is that of a quiet Wi-Fi link. It is
-                learnt within a few values, so it may be wrong by a factor of 4.
+                learnt within a few values: if it is twice as much, false alarms are some times more frequent.
             around: about what the values will be, above 0; None = about what the first one is.
         """
         mean = None if around is None else math.log(around)
@@ -171,10 +171,9 @@ def _pruned(runs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Only the probable ones, with probabilities that add up to 1."""
     top = runs[0].max()
     relative = np.exp(runs[0] - top)
-    least = _LEAST_PROBABILITY * relative.sum()
-    if relative.size > _MOST_RUNS:
-        least = max(least, np.partition(relative, -_MOST_RUNS)[-_MOST_RUNS])
-    keep = relative >= least
+    keep = relative >= _LEAST_PROBABILITY * relative.sum()
+    if relative.size > _MOST_RUNS:  # each value adds one
+        keep[np.argmin(relative)] = False
     kept = runs.compress(keep, axis=1)
     kept[0] -= top + math.log(relative[keep].sum())
     kept.flags.writeable = False

@@ -28,6 +28,7 @@ from hocket.runtime.keys import load_keys
 from hocket.solvers import Solution
 
 _LOG = 10_000
+_LEAST_START_S = 120.0  # bringing a large model to a small node takes long
 
 
 class Live:
@@ -105,7 +106,7 @@ def deploy(
 
     Raises:
         PlanError: the plan does not fit the problem, or refuses every task.
-        NodeError: a node cannot be started.
+        NodeError: a node cannot be started, or no plan can run.
     """
     problem = solution.problem.replace(cluster=paced(solution.problem.cluster))
     tasks = served(problem, solution.plan)
@@ -139,6 +140,8 @@ def deploy(
                 only(problem, task.name), solution.plan, model, fleet, careful, chosen, manner, timeout_s
             )
             stack.callback(session.close)
+        for session in sessions.values():
+            session.wait(max(timeout_s, _LEAST_START_S))
         return Live(fleet, sessions, stack.pop_all())
 
 

@@ -17,6 +17,7 @@ def submitted(turn: Turn, event: Submitted) -> None:
         turn.fail(event.request, turn.trouble)
         return
     turn.queue.append(event.request)
+    late(turn)
     turn.pump()
 
 
@@ -34,6 +35,10 @@ def answered(turn: Turn, event: Answered) -> None:
     if request is None or request not in turn.requests:
         return
     known = turn.requests[request]
+    if known.deadline_s < turn.now_s:
+        turn.fail(request, _too_late(turn, known), late=True)
+        turn.pump()
+        return
     if known.tries == 1:
         taken_s = turn.now_s - known.sent_s
         turn.pace_s += _PACE * (taken_s - turn.pace_s) if turn.pace_s else taken_s
@@ -60,14 +65,15 @@ def late(turn: Turn) -> None:
     """Requests whose deadline has passed."""
     for request, known in list(turn.requests.items()):
         if known.deadline_s <= turn.now_s:
-            waited_s = turn.now_s - known.since_s
-            where = "under way" if known.where else "waiting for room"
-            turn.fail(
-                request,
-                f"a request had no answer within {waited_s:.3g} s and was {where} ({known.tries} tries);"
-                " allow it more time, or send fewer at once",
-                late=True,
-            )
+            turn.fail(request, _too_late(turn, known), late=True)
+
+
+def _too_late(turn: Turn, known: Request) -> str:
+    where = "under way" if known.where else "waiting for room"
+    return (
+        f"a request had no answer within {turn.now_s - known.since_s:.3g} s and was {where} ({known.tries} tries);"
+        " allow it more time, or send fewer at once"
+    )
 
 
 def stuck(turn: Turn) -> None:

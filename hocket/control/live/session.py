@@ -15,11 +15,13 @@ from hocket.control.live.shelf import Shelf
 from hocket.control.live.step import calm
 from hocket.control.live.thinking import changed, facts_of
 from hocket.cost import Problem
-from hocket.errors import PlanError
+from hocket.errors import LateError, NodeError, PlanError
 from hocket.plan import Plan
 from hocket.program import Trace
 from hocket.runtime.answers import Answer, check_inputs
 from hocket.runtime.session import measured_trace
+
+_LOOK_S = 0.01
 
 
 class Status(NamedTuple):
@@ -170,6 +172,23 @@ class LiveSession:
             PlanError: the plan does not fit the problem.
         """
         return self._keeper.want(plan, self._facts(plan))
+
+    def wait(self, timeout_s: float = 60.0) -> None:
+        """Wait until a plan is in force.
+
+        Raises:
+            NodeError: none can run, and why; or none has come into force in time.
+        """
+        until_s = time.monotonic() + timeout_s
+        while (status := self.status()).plan < 0:
+            if status.trouble:
+                raise NodeError(status.trouble)
+            if time.monotonic() > until_s:
+                silent = ", ".join(node for node, how in status.nodes.items() if how == "down") or "none"
+                raise LateError(
+                    f"no plan was in force after {timeout_s:g} s (nodes that are down: {silent}); look at the log"
+                )
+            time.sleep(_LOOK_S)
 
     @property
     def plan(self) -> Plan | None:

@@ -106,4 +106,4 @@ class Flapping:
 
     def wait_s(self, now_s: float) -> float:
         """How long a node that comes back now has to behave; 0 for one that never fell."""
-        return self.penalty_s * 0.5 ** (max(now_s - self.fell_s, 0.0) / self.halving_s)
+        return self.penalty_s * math.exp2(-max(now_s - self.fell_s, 0.0) / self.halving_s)
