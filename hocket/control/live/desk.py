@@ -1,6 +1,7 @@
 """Requests as those who send them see them: inputs that are kept until the answer has come, and futures."""
 
 import itertools
+import random
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -11,6 +12,9 @@ import numpy as np
 
 from hocket.errors import HocketError, LateError, NodeError
 from hocket.runtime.answers import Answer
+
+_MOST_CHECKS = 64
+_ROUNDING = 1e-3  # of the largest magnitude: other cuts and processors round differently
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -59,3 +63,48 @@ class Desk:
         """Fail all that are open."""
         for request in list(self._open):
             self.fail(request, sentence)
+
+
+class Audits:
+    """Answered requests that are being computed again: their inputs and what the first answer was."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._chance = random.SystemRandom()  # a node must not be able to guess which requests are checked
+        self._open: dict[int, tuple[Arrays, list[tuple[int, Arrays]]]] = {}
+
+    def take(self, share: float, plan: int, inputs: Arrays, outputs: Arrays) -> int | None:
+        """The number of a check of an answer that a plan has given; None = this one is not checked."""
+        if share <= 0 or self._chance.random() >= share:
+            return None
+        if len(self._open) >= _MOST_CHECKS:
+            del self._open[next(iter(self._open))]
+        number = next(self._numbers)
+        self._open[number] = (inputs, [(plan, outputs)])
+        return number
+
+    def inputs(self, check: int) -> Arrays | None:
+        """What the request brought; None = it is too long ago."""
+        known = self._open.get(check)
+        return None if known is None else known[0]
+
+    def compare(self, check: int, plan: int, outputs: Arrays) -> list[tuple[int, bool]]:
+        """The plans that answered before, and whether each gave the same answer but for rounding.
+
+        While two plans disagree the check stays open, for a third to answer.
+        """
+        if check not in self._open:
+            return []
+        answers = self._open[check][1]
+        found = [(other, all(_alike(known[name], outputs[name]) for name in known)) for other, known in answers]
+        answers.append((plan, outputs))
+        if len(answers) > 2 or all(agrees for _, agrees in found):
+            del self._open[check]
+        return found
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    if not np.issubdtype(one.dtype, np.floating):
+        return bool(np.array_equal(one, other))
+    scale = float(np.abs(one).max(initial=0.0))
+    return bool(np.allclose(one, other, rtol=0.0, atol=_ROUNDING * scale + 1e-30, equal_nan=True))

@@ -141,6 +141,42 @@ class Thought(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Check(Event):
+    """An answered request shall be computed again elsewhere: a spot check."""
+
+    check: int
+    """Number of the check."""
+    run: int
+    """That answered it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Event):
+    """The answers of two runs to one request are the same, or are not."""
+
+    check: int
+    plans: tuple[int, int]
+    agree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Event):
+    """A third run has answered a request about which two runs disagreed."""
+
+    plans: tuple[int, int]
+    judge: int
+    right: tuple[bool, bool]
+    """Whether each of the two had the judge's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pardoned(Event):
+    """A node that was excluded for its answers may be used again."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted(Event):
     """Somebody wants a plan to be in force from now on."""
 
@@ -175,6 +211,26 @@ class Send(Command):
     """Send a request's inputs into a line of a run, as its next number."""
 
     request: int
+    run: int
+    line: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Again(Command):
+    """Send the inputs of a check into a line of a run, as its next number."""
+
+    check: int
+    run: int
+    line: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Command):
+    """Compare the first answer of a check with the one that has come; `Compared` tells."""
+
+    check: int
     run: int
     line: int
     number: int

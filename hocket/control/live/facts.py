@@ -33,8 +33,10 @@ class Facts:
     """Node -> what it needs there."""
     move_s: float = 0.0
     """How long it would take to bring what nodes lack, once the plan in force is there."""
+    carried: Mapping[Hop, float] = field(default_factory=dict)
+    """Way -> bytes that one request sends over it."""
     factor: float = 1.0
-    """For a row of a table: how much faster than stated the links are in its world."""
+    """For a row of a table: how much faster the links are in its world than when it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,5 @@ class World:
     """Nodes that cannot be used."""
     cut: frozenset[Hop] = frozenset()
     """Ways that lead nowhere."""
+    delays: Mapping[Hop, float] = field(default_factory=dict)
+    """Latency of ways in seconds; only of the world as it is described."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from hocket.control.live.events import Probe, Ready, Store, Tell, Think, Thought, Wanted, Watched
 from hocket.control.live.facts import Facts, Hop, World
-from hocket.control.live.policy import View
 from hocket.control.live.state import Asked, Run
 from hocket.control.live.turn import Turn
+from hocket.control.live.wishes import View
 
 
 def world_of(turn: Turn) -> World:
@@ -122,6 +122,10 @@ def thought(turn: Turn, event: Thought) -> None:
     best = event.plans[0] if event.plans else None
     if asked.purpose == "spare":
         _spare(turn, asked.node, best, event.sentence)
+    elif asked.purpose == "judge":
+        if best is not None and turn.doubted and turn.usable(best.plan):
+            turn.judge = best.plan
+            turn.prepare(best.plan)
     elif asked.purpose == "recover":
         if best is not None and turn.usable(best.plan):
             turn.prepare(best.plan)
@@ -143,9 +147,9 @@ def _spare(turn: Turn, node: str, best: Facts | None, sentence: str) -> None:
     turn.spares[node] = best.plan if best is not None else None
     if best is None:
         turn.say(Tell(f"without node {node!r} nothing runs: {sentence}"))
-    elif turn.rules.standby == "weights":
+    elif turn.rules.standby == "weights" and not turn.rules.spare_runs:
         turn.say(Store(best.plan))
-    elif turn.rules.standby == "ready" and turn.usable(best.plan):
+    elif turn.rules.spare_runs and turn.usable(best.plan):
         if fits(turn, best.plan):
             turn.prepare(best.plan)
         else:
@@ -175,7 +179,12 @@ def look_around(turn: Turn) -> None:
 
 def look_ahead(turn: Turn) -> None:
     """Ask for a plan for the next loss, one at a time, while nothing more urgent is going on."""
-    if turn.rules.standby == "none" or turn.questions or turn.active is None or turn.paused:
+    if (
+        (turn.rules.standby == "none" and not turn.rules.spare_runs)
+        or turn.questions
+        or turn.active is None
+        or turn.paused
+    ):
         return
     if turn.runs[turn.active].plan != turn.goal or any(not run.ready for run in turn.runs.values()):
         return
@@ -193,10 +202,9 @@ def look_ahead(turn: Turn) -> None:
 def watched(turn: Turn, event: Watched) -> None:
     """Transfers and computations were seen."""
     turn.sight = turn.sight.seen(event.samples, event.computed)
-    keys = {sample.hop for sample in event.samples} | {each.node for each in event.computed}
+    nodes = {each.node for each in event.computed}
     world = world_of(turn)
-    fresh: dict[Hop | str, float] = {hop: rate for hop, rate in world.rates.items() if hop in keys}
-    consider(turn, {**fresh, **{node: load for node, load in world.loads.items() if node in keys}})
+    consider(turn, {**turn.sight.fresh, **{node: load for node, load in world.loads.items() if node in nodes}})
 
 
 def consider(turn: Turn, fresh: Mapping[Hop | str, float]) -> None:

@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 
-from hocket.control.live.events import Gone, Heard, Probe, Probed, Tell, Tick, Unready
-from hocket.control.live.goals import recover
+from hocket.control.live import audits
+from hocket.control.live.events import Compared, Gone, Heard, Judged, Pardoned, Probe, Probed, Tell, Tick, Unready
+from hocket.control.live.goals import recover, think, world_of
+from hocket.control.live.state import Asked
 from hocket.control.live.suspicion import Heartbeats
 from hocket.control.live.turn import Turn
 
 
 def heard(turn: Turn, event: Heard) -> None:
     """A node is there."""
+    if event.node in turn.banned:
+        return
     health = turn.nodes[event.node]
     restarted = bool(health.instance) and health.instance != event.instance
     beats = health.beats.heard(event.at_s)
@@ -76,6 +80,35 @@ def probed(turn: Turn, event: Probed) -> None:
     if turn.cut.pop(event.hop, None) is not None:
         turn.say(Tell(f"the way from {event.hop[0]!r} to {event.hop[1]!r} is open again"))
         _mended(turn)
+
+
+def compared(turn: Turn, event: Compared) -> None:
+    """Two answers to one request have been compared."""
+    audits.compared(turn, event)
+    _sentence(turn)
+
+
+def judged(turn: Turn, event: Judged) -> None:
+    """A third answer has come to a request about which two runs disagreed."""
+    audits.judged(turn, event)
+    _sentence(turn)
+
+
+def _sentence(turn: Turn) -> None:
+    """A node that must have changed an answer is not used any more; while it is not clear which, ask for a judge."""
+    guilty = audits.convicted(turn)
+    if guilty is not None and guilty not in turn.banned:
+        turn.banned |= {guilty}
+        turn.trials, turn.doubted, turn.case, turn.judge = (), frozenset(), None, None
+        _fall(turn, guilty, "its answers differ from those of others; pardon it once it can be trusted again")
+    elif turn.case is not None and not any(asked.purpose == "judge" for asked in turn.questions.values()):
+        world = world_of(turn)
+        think(turn, Asked("judge"), "spare", replace(world, missing=world.missing | turn.doubted))
+
+
+def pardoned(turn: Turn, event: Pardoned) -> None:
+    """A node may be used again, once it is heard."""
+    turn.banned -= {event.node}
 
 
 def unready(turn: Turn, event: Unready) -> None:

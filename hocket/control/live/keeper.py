@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from hocket.control.live import events
-from hocket.control.live.desk import Arrays, Desk
+from hocket.control.live.desk import Arrays, Audits, Desk
 from hocket.control.live.facts import Facts, World
 from hocket.control.live.planner import Planner, Question, Reply
 from hocket.control.live.policy import Policy
@@ -66,7 +66,7 @@ class Keeper:
     ) -> None:
         self._problem, self._shelf, self._fleet, self._told = problem, shelf, fleet, told
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._desk, self._sightings = Desk(), Sightings()
+        self._desk, self._sightings, self._audits = Desk(), Sightings(), Audits()
         self._came: dict[tuple[int, int, int], Answer] = {}
         self._lines: dict[int, Sequence[Made]] = {}
         self._counters: dict[str, Mapping[str, int]] = {}
@@ -148,6 +148,10 @@ class Keeper:
 
         self._put(switch)
         return done
+
+    def pardon(self, node: str) -> None:
+        """Let a node be used again that was excluded for its answers."""
+        self._put(lambda: self._happen(events.Pardoned(time.monotonic(), node)))
 
     def close(self) -> None:
         """End it; requests without an answer fail. May be called again."""
@@ -317,11 +321,22 @@ class Keeper:
                 self._sightings.sent((run, line, number), request)
                 self._crew.start((run, line), number, self._desk.inputs(request))
             case events.Finish(request, run, line, number):
-                self._finish(request, self._came[run, line, number])
+                self._finish(request, run, self._came[run, line, number])
             case events.Fail(request, sentence, late):
                 self._desk.fail(request, sentence, late=late)
             case events.Drop(run, line, numbers):
                 self._crew.drop((run, line), numbers)
+            case events.Again(check, run, line, number):
+                inputs = self._audits.inputs(check)
+                if inputs is not None:
+                    self._crew.start((run, line), number, inputs)
+            case events.Compare(check, run, line, number):
+                self._compare(check, run, self._came[run, line, number])
+            case _:
+                self._do_with_plans(command)
+
+    def _do_with_plans(self, command: events.Command) -> None:
+        match command:
             case events.Prepare(run, plan):
                 self._build(plan, lambda made: self._deploy(run, made), lambda text: self._spoil(run, text))
             case events.Store(plan):
@@ -336,11 +351,33 @@ class Keeper:
             case events.Tell(sentence):
                 self._told(time.monotonic(), sentence)
 
-    def _finish(self, request: int, answer: Answer) -> None:
+    def _finish(self, request: int, run: int, answer: Answer) -> None:
         stop_s = time.monotonic()
         task = self._problem.task
         self._sightings.answered(task.name, task.source, request, stop_s - answer.latency_s, stop_s)
+        inputs = self._desk.inputs(request)
         self._desk.finish(request, answer)
+        share = 1.0 if self._state.doubted else self._state.rules.audit
+        check = self._audits.take(share, self._plan_of(run), inputs, answer.outputs)
+        if check is not None:
+            self._inbox.put(lambda: self._happen(events.Check(time.monotonic(), check, run)))
+            self._crew.wake()
+
+    def _compare(self, check: int, run: int, answer: Answer) -> None:
+        plan = self._plan_of(run)
+        found = self._audits.compare(check, plan, answer.outputs)
+        event: events.Event
+        if len(found) == 1:
+            event = events.Compared(time.monotonic(), check, (found[0][0], plan), found[0][1])
+        elif len(found) == 2:
+            (first, one), (second, other) = found
+            event = events.Judged(time.monotonic(), (first, second), plan, (one, other))
+        else:
+            return
+        self._inbox.put(lambda: self._happen(event))
+
+    def _plan_of(self, run: int) -> int:
+        return self._state.runs[run].plan if run in self._state.runs else -1
 
     def _think(self, question: int, kind: str, world: World, goal: int | None, factors: tuple[float, ...]) -> None:
         self._worlds[question] = world

@@ -1,70 +1,30 @@
 """When to have another plan: the rules that a live task can follow while the world moves.
 
 A policy has no state of its own: what it remembers it is given and gives back. It sees the world as far as it was
-observed, wishes for thoughts of the planner, and weighs them.
+observed, wishes for thoughts of the planner, and weighs them. `Table` has a file of its own.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, ClassVar
 
-from hocket.control.live.change import OnlineChange, Smoothed
-from hocket.control.live.facts import Facts, Hop, World
-from hocket.control.live.sight import Sight
+from hocket.control.live.change import Smoothed
+from hocket.control.live.facts import Facts, World
+from hocket.control.live.table import Table
+from hocket.control.live.wishes import Policy, View, Wish, log, ratio, shares
+from hocket.errors import PlanError
 
 if TYPE_CHECKING:
     from hocket.control.live.events import Thought
 
+__all__ = [
+    "GROUP", "POLICIES", "Policy", "Replan", "Static", "Table", "Threshold", "View", "Wish", "all_policies", "better",
+    "policy_of",
+]  # fmt: skip
+
 _LEAST_GAIN = 0.03
 """A plan that is better by less than this is not worth a switch: predictions are not that good."""
-
-
-class View(NamedTuple):
-    """What a policy may see."""
-
-    now_s: float
-    world: World
-    sight: Sight
-    plans: Mapping[int, Facts]
-    goal: int
-    """The plan that should be in force."""
-    home: int
-    """The plan that was asked for."""
-    active: int | None
-    """The plan in force."""
-    busy: bool
-    """Whether the planner is thinking for this policy."""
-    answered: int
-    """Requests so far."""
-    fresh: Mapping[Hop | str, float]
-    """What has just been seen: way -> its rate, node -> its load; empty where only time has passed."""
-
-
-class Wish(NamedTuple):
-    """What a policy wants: a plan that it knows, or an answer of the planner (`best`, or a `table` of factors)."""
-
-    plan: int | None = None
-    kind: str = "best"
-    factors: tuple[float, ...] = ()
-
-
-class Policy(Protocol):
-    """Decides when to have another plan."""
-
-    name: ClassVar[str]
-
-    def begin(self) -> Any:
-        """What it remembers at first."""
-        ...
-
-    def see(self, memory: Any, view: View) -> tuple[Any, Wish | None]:
-        """Look at the world; what it remembers, and what it wants."""
-        ...
-
-    def weigh(self, memory: Any, view: View, thought: "Thought") -> tuple[Any, int | None]:
-        """Weigh the planner's answer; what it remembers, and the plan that should be in force, if another."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,56 +46,9 @@ class Static:
 
 
 @dataclass(frozen=True, slots=True)
-class _TableMemory:
-    change: OnlineChange
-    rows: tuple[tuple[float, int], ...] = ()
-    """(factor of the links, plan), rising."""
-    asked: bool = False
+class ThresholdMemory:
+    """What `Threshold` remembers."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A configuration map: the best plan for each of some states of the links, looked up when the state changes.
-
-    The state is found by Bayesian online change point detection (Edgent, sections IV-C and IV-D).
-    """
-
-    name: ClassVar[str] = "table"
-    factors: tuple[float, ...] = tuple(2.0**power for power in range(-6, 4))
-    """Of the rates that the cluster states."""
-
-    def begin(self) -> _TableMemory:
-        """No rows yet."""
-        return _TableMemory(OnlineChange.of(around=1.0))
-
-    def see(self, memory: _TableMemory, view: View) -> tuple[_TableMemory, Wish | None]:
-        """Ask for the table once; then look up the row of the state of the links."""
-        if not memory.asked:
-            return replace(memory, asked=True), Wish(kind="table", factors=self.factors)
-        if view.fresh:
-            memory = replace(memory, change=memory.change.seen(view.sight.ratio()))
-        if not memory.rows:
-            return memory, None
-        plan = self._row(memory, view)
-        return memory, Wish(plan) if plan is not None and plan != view.goal else None
-
-    def weigh(self, memory: _TableMemory, view: View, thought: "Thought") -> tuple[_TableMemory, int | None]:
-        """Keep the rows."""
-        rows = tuple(sorted((facts.factor, facts.plan) for facts in thought.plans))
-        memory = replace(memory, rows=rows)
-        return memory, self._row(memory, view) if rows else None
-
-    def _row(self, memory: _TableMemory, view: View) -> int | None:
-        """The nearest factor below the state's, so that the plan promises no more than the links give."""
-        state = memory.change.mean
-        usable = [row for row in memory.rows if _whole(view, row[1])]
-        if not usable:
-            return None
-        return min(usable, key=lambda row: abs(_log2(row[0]) - _log2(state)))[1]
-
-
-@dataclass(frozen=True, slots=True)
-class _ThresholdMemory:
     rate: Smoothed
     load: Smoothed
 
@@ -148,36 +61,38 @@ class Threshold:
     band: float = 0.25
     hold_s: float = 1.0
 
-    def begin(self) -> _ThresholdMemory:
+    def begin(self) -> ThresholdMemory:
         """Nothing seen yet."""
         # Both begin at what was described, so that the first thing seen may already be a change.
         calm = Smoothed(band=self.band, hold_s=self.hold_s, value=1.0, said=1.0)
-        return _ThresholdMemory(calm, calm)
+        return ThresholdMemory(calm, calm)
 
-    def see(self, memory: _ThresholdMemory, view: View) -> tuple[_ThresholdMemory, Wish | None]:
+    def see(self, memory: ThresholdMemory, view: View) -> tuple[ThresholdMemory, Wish | None]:
         """Wish for the best plan when the band is left."""
-        rate = memory.rate.seen(view.now_s, view.sight.ratio())
+        now = ratio(shares(view.plans.values()), view.world.rates, view.sight.stated)
+        if now is None:  # no plan that is known sends anything
+            now = ratio(dict.fromkeys(view.world.rates, 1.0), view.world.rates, view.sight.stated) or 1.0
+        rate = memory.rate.seen(view.now_s, now)
         load = memory.load.seen(view.now_s, max(view.world.loads.values(), default=1.0))
-        return _ThresholdMemory(rate, load), Wish() if (rate.reported or load.reported) and not view.busy else None
+        return ThresholdMemory(rate, load), Wish() if (rate.reported or load.reported) and not view.busy else None
 
-    def weigh(self, memory: _ThresholdMemory, view: View, thought: "Thought") -> tuple[_ThresholdMemory, int | None]:
+    def weigh(self, memory: ThresholdMemory, view: View, thought: "Thought") -> tuple[ThresholdMemory, int | None]:
         """Take what is better."""
         best = better(view, thought)
         return memory, None if best is None else best.plan
 
 
 @dataclass(frozen=True, slots=True)
-class _ReplanMemory:
-    changes: Mapping[Hop | str, OnlineChange] = field(default_factory=dict)
-    broken: frozenset[Hop | str] = frozenset()
-    """What was missing or cut the last time."""
+class ReplanMemory:
+    """What `Replan` remembers."""
+
+    asked: World | None = None
+    """The world that the planner was asked about last."""
     asked_s: float = float("-inf")
-    stale: bool = False
-    """Something has changed since the last question."""
     marks: tuple[tuple[float, int], ...] = ()
     """(moment, requests answered by then), of the last while."""
 
-    def per_s(self, view: "View", horizon_s: float) -> float:
+    def per_s(self, view: View, horizon_s: float) -> float:
         """Requests per second lately; at least one in the horizon."""
         (first_s, first), last_s = (self.marks or ((view.now_s, 0),))[0], view.now_s
         seen = (view.answered - first) / (last_s - first_s) if last_s > first_s else 0.0
@@ -191,37 +106,30 @@ class Replan:
     name: ClassVar[str] = "replan"
     horizon_s: float = 30.0
     """How long a state of the world is expected to last."""
-    least_s: float = 1.0
+    band: float = 0.1
+    """Relative: the rate of a way or the load of a node has changed if it has moved by more since the last question."""
+    least_s: float = 0.5
     """Between two questions."""
     most_s: float = 20.0
     """The planner is asked at least this often."""
 
-    def begin(self) -> _ReplanMemory:
+    def begin(self) -> ReplanMemory:
         """Nothing seen yet."""
-        return _ReplanMemory()
+        return ReplanMemory()
 
-    def see(self, memory: _ReplanMemory, view: View) -> tuple[_ReplanMemory, Wish | None]:
+    def see(self, memory: ReplanMemory, view: View) -> tuple[ReplanMemory, Wish | None]:
         """Wish for the best plan when a link or a node has changed, has gone or has come back."""
-        changes, stale = dict(memory.changes), memory.stale
-        for key, value in view.fresh.items():
-            known = changes.get(key)
-            changes[key] = (OnlineChange.of(around=value) if known is None else known).seen(value)
-            stale = stale or known is None or changes[key].changed
-        broken: frozenset[Hop | str] = view.world.missing | view.world.cut
-        marks = (*memory.marks, (view.now_s, view.answered))
-        memory = replace(
-            memory,
-            changes=changes,
-            broken=broken,
-            stale=stale or broken != memory.broken,
-            marks=tuple(mark for mark in marks if view.now_s - mark[0] <= self.horizon_s),
-        )
+        if not memory.marks or view.now_s > memory.marks[-1][0]:
+            marks = (*memory.marks, (view.now_s, view.answered))
+            memory = replace(memory, marks=tuple(each for each in marks if view.now_s - each[0] <= self.horizon_s))
         since_s = view.now_s - memory.asked_s
-        if view.busy or since_s < self.least_s or not (memory.stale or since_s > self.most_s):
+        if view.busy or since_s < self.least_s:
             return memory, None
-        return replace(memory, asked_s=view.now_s, stale=False), Wish()
+        if since_s <= self.most_s and memory.asked is not None and not self._moved(memory.asked, view.world):
+            return memory, None
+        return replace(memory, asked=view.world, asked_s=view.now_s), Wish()
 
-    def weigh(self, memory: _ReplanMemory, view: View, thought: "Thought") -> tuple[_ReplanMemory, int | None]:
+    def weigh(self, memory: ReplanMemory, view: View, thought: "Thought") -> tuple[ReplanMemory, int | None]:
         """Switch if the seconds that the requests of the horizon gain are more than those that moving costs.
 
         While weights are on their way the old plan serves on, so what moving costs is the gain that comes later: of the
@@ -236,6 +144,13 @@ class Replan:
         gained_s = gain_s * per_s * max(self.horizon_s - best.move_s, 0.0)
         return memory, best.plan if gained_s > best.move_s * min(1.0, per_s * thought.current_s) else None
 
+    def _moved(self, before: World, now: World) -> bool:
+        if (before.missing, before.cut) != (now.missing, now.cut) or before.rates.keys() != now.rates.keys():
+            return True
+        pairs = [(before.rates[hop], rate) for hop, rate in now.rates.items()]
+        pairs += [(before.loads.get(node, 1.0), load) for node, load in now.loads.items()]
+        return any(abs(log(new / max(old, 1e-12))) > log(1 + self.band) for old, new in pairs)
+
 
 def better(view: View, thought: "Thought") -> Facts | None:
     """The best plan of a thought, if it is another one and better than the one in force by more than a little."""
@@ -248,12 +163,28 @@ def better(view: View, thought: "Thought") -> Facts | None:
 
 
 POLICIES: Mapping[str, type[Policy]] = {policy.name: policy for policy in (Static, Table, Threshold, Replan)}
+"""The policies that come with hocket."""
+GROUP = "hocket.policies"
+"""Entry points of this group are classes of policies of other packages."""
 
 
-def _whole(view: View, plan: int) -> bool:
-    facts = view.plans[plan]
-    return facts.nodes.isdisjoint(view.world.missing) and facts.hops.isdisjoint(view.world.cut)
+def all_policies() -> dict[str, type[Policy]]:
+    """The policies that come with hocket, then those of other packages; a name that is taken is not taken over.
+
+    >>> list(all_policies())[:4]
+    ['static', 'table', 'threshold', 'replan']
+    """
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    return {**POLICIES, **{name: found[name].load() for name in sorted(found.keys() - POLICIES.keys())}}
 
 
-def _log2(value: float) -> float:
-    return math.log2(max(value, 1e-12))
+def policy_of(name: str) -> Policy:
+    """A policy by its name.
+
+    Raises:
+        PlanError: there is none of that name.
+    """
+    known = all_policies()
+    if name not in known:
+        raise PlanError(f"there is no policy {name!r}; choose one of {', '.join(known)}")
+    return known[name]()

@@ -6,11 +6,12 @@ queue for each other here: what is compared is which plan is in force when.
 
 import heapq
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from hocket.cluster import Cluster, Direction
+from hocket.cluster import Cluster, Direction, RateTrace
 from hocket.control.live import events
 from hocket.control.live.facts import Facts, World
 from hocket.control.live.policy import Policy
@@ -18,10 +19,11 @@ from hocket.control.live.state import Rules
 from hocket.control.live.step import begin, step
 from hocket.control.live.thinking import Manner, facts_of, programs_of, stated, think
 from hocket.cost import Problem
-from hocket.cost.engine import Job, timeline
+from hocket.cost.engine import Durations, Job, timeline
 from hocket.cost.evaluate import durations, entries_of
 from hocket.errors import PlanError
 from hocket.plan import Plan
+from hocket.program import Program, Span
 from hocket.program.sending import finish_s
 
 _BEAT_S = 0.1
@@ -30,7 +32,7 @@ _BEAT_S = 0.1
 class Worlds(NamedTuple):
     """How long what is not simulated takes, in seconds."""
 
-    think_s: float = 0.5
+    think_s: float = 0.2
     """Until the planner has answered."""
     load_s: float = 0.3
     """Until a node has loaded a plan whose weights it has."""
@@ -64,36 +66,41 @@ def rehearse(
     manner: Manner | None = None,
     rules: Rules | None = None,
     worlds: Worlds | None = None,
+    known: Cluster | None = None,
+    slow: Mapping[str, RateTrace] | None = None,
 ) -> Rehearsal:
     """Serve requests at some moments of simulated time.
 
     Args:
-        problem: of one task; the traces of its links are what really happens, their means what is known beforehand.
+        problem: of one task; the traces of its links are what really happens.
         plan: to begin with.
         policy: when to have another.
         arrivals_s: of the requests, rising, in seconds of the traces.
         manner: how to solve again.
         rules: how careful to be.
         worlds: how long the rest takes.
+        known: the cluster as it is described to the planner; absent = with the mean of each trace.
+        slow: node -> how many times longer than promised it computes, over time.
     """
     if not arrivals_s:
         raise PlanError("a rehearsal needs at least one request; give it arrivals")
-    stage = _Stage(
-        problem, plan, policy, manner or Manner("chain_dp"), rules or Rules(standby="none"), worlds or Worlds()
+    planned = problem.replace(cluster=known or described(problem.cluster))
+    reality = _Reality(problem, slow or {})
+    careful = rules or Rules(standby="none")
+    return _Stage(reality, planned, plan, policy, manner or Manner("chain_dp"), careful, worlds or Worlds()).play(
+        arrivals_s
     )
-    return stage.play(arrivals_s)
 
 
-def latencies(problem: Problem, plan: Plan, arrivals_s: Sequence[float]) -> list[float]:
+def latencies(
+    problem: Problem, plan: Plan, arrivals_s: Sequence[float], slow: Mapping[str, RateTrace] | None = None
+) -> list[float]:
     """Latency of each request that comes at some moment of the traces, alone; infinity = it never ends."""
-    task = problem.task
+    reality = _Reality(problem, slow or {})
     found = []
-    for program, (_, entry) in zip(programs_of(problem, plan)[:1], entries_of(plan, task)[:1], strict=True):
-        seconds = durations(problem, task, program, entry)
-        for at_s in arrivals_s:
-            spans = timeline([Job(program, seconds, [at_s])])
-            ended = [span.stop_s - span.start_s for span in spans if span.kind == "request"]
-            found.append(ended[0] if ended else float("inf"))
+    for at_s in arrivals_s:
+        ended = [span.stop_s - span.start_s for span in reality.served(plan, 0, at_s) if span.kind == "request"]
+        found.append(ended[0] if ended else math.inf)
     return found
 
 
@@ -112,14 +119,44 @@ def _mean(direction: Direction) -> Direction:
     return direction if direction.trace is None else Direction(bytes_per_s=direction.trace.mean_bytes_per_s)
 
 
+class _Reality:
+    """What happens to one request alone, with the rates and loads of its moment."""
+
+    def __init__(self, problem: Problem, slow: Mapping[str, RateTrace]) -> None:
+        self.problem, self._slow = problem, slow
+        self._lines: dict[str, list[tuple[Program, Durations]]] = {}
+
+    def lines(self, plan: Plan) -> list[tuple[Program, Durations]]:
+        """Every line of a plan with what it takes where nothing is slow."""
+        text = plan.to_json()
+        if text not in self._lines:
+            problem, task = self.problem, self.problem.task
+            pairs = zip(programs_of(problem, plan), entries_of(plan, task), strict=True)
+            self._lines[text] = [(program, durations(problem, task, program, entry)) for program, (_, entry) in pairs]
+        return self._lines[text]
+
+    def served(self, plan: Plan, line: int, at_s: float) -> list[Span]:
+        """All that happens to a request that comes at a moment."""
+        program, promised = self.lines(plan)[line]
+        factors = {node: trace.rate_at(at_s) for node, trace in self._slow.items()}
+        if factors:
+            seconds = promised.segments
+            taken = {each.id: seconds[each.id] * factors.get(each.node, 1.0) for each in program.segments}
+            promised = promised.replace(segments=taken)
+        return timeline([Job(program, promised, [at_s])])
+
+
 class _Stage:
     """Simulated nodes and planner."""
 
     def __init__(
-        self, problem: Problem, plan: Plan, policy: Policy, manner: Manner, rules: Rules, worlds: Worlds
-    ) -> None:
-        self._real, self._known = problem, problem.replace(cluster=described(problem.cluster))
+        self, reality: _Reality, known: Problem, plan: Plan, policy: Policy, manner: Manner, rules: Rules,
+        worlds: Worlds,
+    ) -> None:  # fmt: skip
+        self._reality, self._known = reality, known
         self._manner, self._worlds = manner, worlds
+        problem = reality.problem
+        self._cluster = problem.cluster
         self._wires = {(wire.source, wire.target): wire for wire in problem.cluster.to_program()[1]}
         self._plans: list[Plan] = []
         self._numbers: dict[str, int] = {}
@@ -128,7 +165,7 @@ class _Stage:
         self._order = itertools.count()
         self._came_s: dict[int, float] = {}
         self._ended_s: dict[int, float] = {}
-        self._samples: list[tuple[float, events.Sample]] = []
+        self._seen: list[tuple[float, events.Sample | events.Computed]] = []
         facts = self._shelved(plan, facts_of(self._known, plan))
         nodes = {node.name: "0" for node in problem.cluster.nodes}
         self._state, commands = begin(facts, nodes, 0.0, rules=rules, policy=policy, stated=stated(self._known.cluster))
@@ -145,17 +182,19 @@ class _Stage:
                 self._happen(self._thought(at_s, event) if isinstance(event, events.Think) else event)
             self._beat(beat_s)
             beat_s += _BEAT_S
-        latencies_s = [self._ended_s.get(request, float("inf")) - at_s for request, at_s in enumerate(arrivals_s)]
+        latencies_s = [self._ended_s.get(request, math.inf) - at_s for request, at_s in enumerate(arrivals_s)]
         switches = self._state.counts.get("switches", 0)
         return Rehearsal(tuple(arrivals_s), tuple(latencies_s), tuple(self._plans), switches)
 
     def _beat(self, now_s: float) -> None:
         for node in self._state.nodes:
             self._happen(events.Heard(now_s, node, "0"))
-        seen = tuple(sample for at_s, sample in self._samples if at_s <= now_s)
+        seen = [what for at_s, what in self._seen if at_s <= now_s]
         if seen:
-            self._samples = [each for each in self._samples if each[0] > now_s]
-            self._happen(events.Watched(now_s, seen))
+            self._seen = [each for each in self._seen if each[0] > now_s]
+            samples = tuple(what for what in seen if isinstance(what, events.Sample))
+            computed = tuple(what for what in seen if isinstance(what, events.Computed))
+            self._happen(events.Watched(now_s, samples, computed))
         self._happen(events.Tick(now_s))
 
     def _at(self, at_s: float, event: events.Event | events.Think) -> None:
@@ -186,26 +225,34 @@ class _Stage:
                     self._at(now_s + self._worlds.think_s, command)
 
     def _serve(self, now_s: float, run: int, line: int, number: int) -> None:
-        """One request through the timeline, with the rates of that moment."""
+        """One request, and what the nodes will report of it."""
         plan = self._plans[self._state.runs[run].plan]
-        program, (_, entry) = programs_of(self._real, plan)[line], entries_of(plan, self._real.task)[line]
-        spans = timeline([Job(program, durations(self._real, self._real.task, program, entry), [now_s])])
-        for span in spans:
+        promised = self._reality.lines(plan)[line][1].segments
+        for span in self._reality.served(plan, line, now_s):
             if span.kind == "request":
                 self._at(span.stop_s, events.Answered(span.stop_s, run, line, number))
             elif span.kind == "transfer":
-                sample = events.Sample((span.node, span.target), span.nbytes, span.start_s, span.stop_s)
-                self._samples.append((span.stop_s + self._state.rules.watch_s, sample))
+                self._report(
+                    span.stop_s, events.Sample((span.node, span.target), span.nbytes, span.start_s, span.stop_s)
+                )
+            elif span.kind == "compute" and promised[span.id]:
+                self._report(span.stop_s, events.Computed(span.node, span.stop_s - span.start_s, promised[span.id]))
+
+    def _report(self, at_s: float, what: events.Sample | events.Computed) -> None:
+        """Nodes are asked for what they have seen at fixed intervals."""
+        if at_s < math.inf:
+            watch_s = self._state.rules.watch_s
+            self._seen.append((math.ceil(at_s / watch_s) * watch_s, what))
 
     def _probe(self, now_s: float, hop: tuple[str, str], nbytes: int) -> None:
         wire = self._wires.get(hop)
         if wire is None:
             return
-        resources = [self._real.cluster.resource[name] for name in wire.resources]
+        resources = [self._cluster.resource[name] for name in wire.resources]
         stop_s = (finish_s(resources, now_s, nbytes) if resources else now_s) + wire.latency_s
-        if stop_s < float("inf"):
+        if stop_s < math.inf:
             self._at(stop_s, events.Probed(stop_s, hop, nbytes, now_s))
-            self._samples.append((stop_s, events.Sample(hop, nbytes, now_s, stop_s)))
+            self._seen.append((stop_s, events.Sample(hop, nbytes, now_s, stop_s)))
 
     def _thought(self, at_s: float, question: events.Think) -> events.Thought:
         current = self._plans[question.goal] if question.goal is not None else None

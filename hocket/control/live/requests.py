@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hocket.control.live.audits import checked
 from hocket.control.live.events import Answered, Cancelled, Drop, Probe, Refused, Submitted
 from hocket.control.live.state import Request
 from hocket.control.live.turn import Turn
@@ -32,6 +33,8 @@ def answered(turn: Turn, event: Answered) -> None:
     """The first answer of a request is given out; of others nobody hears."""
     attempt = (event.run, event.line, event.number)
     request = turn.take_back(attempt)
+    if request is not None and request < 0:
+        checked(turn, request, attempt)
     if request is None or request not in turn.requests:
         return
     known = turn.requests[request]

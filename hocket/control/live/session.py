@@ -190,6 +190,10 @@ class LiveSession:
                 )
             time.sleep(_LOOK_S)
 
+    def pardon(self, node: str) -> None:
+        """Let a node be used again that was excluded because its answers differed."""
+        self._keeper.pardon(node)
+
     @property
     def plan(self) -> Plan | None:
         """The plan in force; None = none can run."""

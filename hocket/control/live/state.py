@@ -37,12 +37,30 @@ class Rules:
     """Level of suspicion (phi) from which a node is not relied on alone."""
     dead: float = 8.0
     """Level from which it is taken to be down."""
+    audit: float = 0.0
+    """Share of the requests that are computed again by another run and compared, 0 to 1; needs runs for the loss of
+    nodes, so these are kept ready."""
+    trusted: frozenset[str] = frozenset()
+    """Nodes that are never accused, besides those that bring inputs or need outputs."""
     watch_s: float = 0.5
     """How often the nodes are asked what they have seen."""
     quiet_s: float = 5.0
     """A way over which nothing has gone for so long is probed."""
     probe_bytes: int = 1 << 16
     """Of such a probe."""
+
+    @property
+    def spare_runs(self) -> bool:
+        """Whether runs for the loss of nodes are kept ready."""
+        return self.standby == "ready" or self.audit > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A disagreement about a request: one of some nodes must have changed it."""
+
+    at_s: float
+    accused: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +131,7 @@ class Request:
 class Asked:
     """A question that the planner has not answered."""
 
-    purpose: Literal["recover", "spare", "policy"]
+    purpose: Literal["recover", "spare", "policy", "judge"]
     node: str = ""
     """For `spare`: whose loss it is about."""
 
@@ -153,6 +171,18 @@ class State:
     questions: Mapping[int, Asked] = field(default_factory=dict)
     next: int = 1
     """The next number of a run or question."""
+    checks: Mapping[tuple[int, int, int], float] = field(default_factory=dict)
+    """Run, line and number of a spot check that is under way -> until when it is waited for."""
+    trials: tuple[Trial, ...] = ()
+    """The last disagreements."""
+    doubted: frozenset[str] = frozenset()
+    """Nodes that every accusation is about."""
+    case: tuple[int, tuple[int, int]] | None = None
+    """A check about which two plans disagreed, to be put to the judge."""
+    judge: int | None = None
+    """A plan without any of them, to tell which it is."""
+    banned: frozenset[str] = frozenset()
+    """Nodes that are not used any more because of their answers."""
     trouble: str = ""
     """Why no plan can run; empty = one can."""
     pace_s: float = 0.0
@@ -160,4 +190,5 @@ class State:
     considered_s: float = float("-inf")
     """When the policy last looked at the world."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """What has happened how often: `answered`, `failed`, `late`, `resent`, `switches`, `losses` of nodes."""
+    """What has happened how often: `answered`, `failed`, `late`, `resent`, `switches`, `losses` of nodes,
+    `checked`, `disagreed` and `unchecked` for spot checks."""

@@ -7,14 +7,18 @@ No clock, socket or thread is in here: time arrives in the events. The same func
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hocket.control.live import goals, health, requests
+from hocket.control.live import audits, goals, health, requests
 from hocket.control.live.events import (
     Answered,
     Cancelled,
+    Check,
     Command,
+    Compared,
     Event,
     Gone,
     Heard,
+    Judged,
+    Pardoned,
     Probed,
     Ready,
     Refused,
@@ -96,6 +100,8 @@ def _tick(turn: Turn, event: Tick) -> None:
     health.watch_ways(turn)
     requests.late(turn)
     requests.stuck(turn)
+    audits.overdue(turn)
+    audits.try_case(turn)
     goals.pause(turn)
     if turn.active is None and not turn.trouble:
         goals.recover(turn)  # what could not be prepared may be tried again by now
@@ -109,6 +115,10 @@ def _tick(turn: Turn, event: Tick) -> None:
 _HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     Submitted: requests.submitted,
     Cancelled: requests.cancelled,
+    Check: audits.check,
+    Compared: health.compared,
+    Judged: health.judged,
+    Pardoned: health.pardoned,
     Answered: requests.answered,
     Refused: requests.refused,
     Ready: goals.ready,

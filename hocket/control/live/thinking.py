@@ -1,6 +1,7 @@
 """What the planner does with a question: the problem as the world is now, solved; and what deciding needs of a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hocket.cluster import Cluster, Direction, Link
@@ -14,6 +15,9 @@ from hocket.plan.lower import lower
 from hocket.profile import Profile
 from hocket.program import Program, Resource
 from hocket.solvers import solve
+
+_KEPT = "kept plans of worlds"
+_MOST_KEPT = 1000
 
 
 class Manner(NamedTuple):
@@ -39,7 +43,7 @@ def only(problem: Problem, task: str) -> Problem:
 
 def think(problem: Problem, manner: Manner, kind: str, world: World, current: Plan | None, factors: Sequence[float] = ()
           ) -> Thoughts:  # fmt: skip
-    """Answer a question.
+    """Answer a question. What was found for a world is kept with the problem, so no world is solved twice.
 
     Args:
         problem: of one task, as it was planned.
@@ -47,23 +51,44 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
         kind: as in `events.Think`.
         world: how the cluster differs from the problem's.
         current: the plan in force.
-        factors: for `table`.
+        factors: for `table`: of the rates in that world.
     """
     found: list[tuple[Plan, Facts]] = []
     sentence, current_s = "", None
     for factor in factors if kind == "table" else (1.0,):
-        try:
-            there = changed(problem, faster(problem, world, factor))
-            plan = solve(there, manner.solver, seed=manner.seed, time_limit_s=manner.time_limit_s).plan
-            found.append((plan, facts_of(there, plan, current, factor)))
-        except HocketError as error:
-            sentence = sentence or _without(world, str(error))
+        answer = _kept(problem, manner, faster(problem, world, factor))
+        if isinstance(answer, str):
+            sentence = sentence or _without(world, answer)
+            continue
+        plan, facts = answer
+        move_s = _move_s(problem, world, plan, current)
+        found.append((plan, replace(facts, move_s=move_s, factor=factor)))
     if current is not None:
         current_s = value_of(problem, world, current)
         if kind == "best" and current_s is not None and all(facts.value_s > current_s for _, facts in found):
             # A search may miss what it found before; the plan in force is always a candidate.
-            found.insert(0, (current, facts_of(changed(problem, world), current, current)))
+            found.insert(0, (current, facts_of(changed(problem, world), current)))
     return Thoughts(tuple(found), "" if found else sentence, current_s)
+
+
+def _kept(problem: Problem, manner: Manner, world: World) -> tuple[Plan, Facts] | str:
+    """The best plan of a world and its facts, or why there is none."""
+    kept: dict[Hashable, tuple[Plan, Facts] | str] = problem.__dict__.setdefault(_KEPT, {})
+    key = (manner, _key(world))
+    if key not in kept:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        try:
+            there = changed(problem, world)
+            plan = solve(there, manner.solver, seed=manner.seed, time_limit_s=manner.time_limit_s).plan
+            kept[key] = plan, facts_of(there, plan)
+        except HocketError as error:
+            return str(error)
+    return kept[key]
+
+
+def _key(world: World) -> Hashable:
+    return frozenset(world.rates.items()), frozenset(world.loads.items()), world.missing, world.cut
 
 
 def value_of(problem: Problem, world: World, plan: Plan) -> float | None:
@@ -75,8 +100,8 @@ def value_of(problem: Problem, world: World, plan: Plan) -> float | None:
     return _seconds(cost) if cost.feasible else None
 
 
-def facts_of(problem: Problem, plan: Plan, current: Plan | None = None, factor: float = 1.0) -> Facts:
-    """What deciding needs of a plan, judged in a problem.
+def facts_of(problem: Problem, plan: Plan) -> Facts:
+    """What deciding needs of a plan, judged in a problem; it is where it is needed already.
 
     Raises:
         PlanError: the plan does not fit the problem, or refuses its task.
@@ -93,8 +118,7 @@ def facts_of(problem: Problem, plan: Plan, current: Plan | None = None, factor: 
         lines=tuple(Line(program.window, part) for program, part in zip(programs, fractions, strict=True)),
         value_s=_seconds(cost),
         memory_bytes=dict(cost.memory_bytes),
-        move_s=_move_s(problem, task, plan, current),
-        factor=factor,
+        carried=_carried(programs, fractions),
     )
 
 
@@ -125,6 +149,15 @@ def hops_of(programs: Sequence[Program]) -> set[Hop]:
     }
 
 
+def _carried(programs: Sequence[Program], fractions: Sequence[float]) -> dict[Hop, float]:
+    carried: dict[Hop, float] = {}
+    for program, fraction in zip(programs, fractions, strict=True):
+        for transfer in program.transfers:
+            for hop in zip(transfer.path, transfer.path[1:], strict=False):
+                carried[hop] = carried.get(hop, 0.0) + fraction * transfer.nbytes
+    return carried
+
+
 # ------------------------------------------------------------ worlds
 
 
@@ -137,15 +170,15 @@ def stated(cluster: Cluster) -> World:
         limits = [rate for name in wire.resources if (rate := known[name]) is not None]
         if limits:
             rates[wire.source, wire.target] = min(limits)
-    return World(rates=rates)
+    return World(rates=rates, delays={(wire.source, wire.target): wire.latency_s for wire in wires})
 
 
 def faster(problem: Problem, world: World, factor: float) -> World:
-    """A world in which every link is faster than stated by a factor."""
+    """A world in which every link is faster by a factor than it was seen or, unseen, than stated."""
     if factor == 1.0:
         return world
-    rates = {hop: rate * factor for hop, rate in stated(problem.cluster).rates.items()}
-    return World(rates, world.loads, world.missing, world.cut)
+    rates = {hop: rate * factor for hop, rate in {**stated(problem.cluster).rates, **world.rates}.items()}
+    return replace(world, rates=rates)
 
 
 def changed(problem: Problem, world: World) -> Problem:
@@ -207,9 +240,11 @@ def _seconds(cost: Cost) -> float:
     return cost.latency_s if cost.sojourn_s is None else cost.sojourn_s
 
 
-def _move_s(problem: Problem, task: Task, plan: Plan, current: Plan | None) -> float:
+def _move_s(problem: Problem, world: World, plan: Plan, current: Plan | None) -> float:
     """How long the slowest node waits for what it lacks, which comes from the task's source."""
-    rates = stated(problem.cluster).rates
+    if current is not None and plan == current:
+        return 0.0
+    task, rates = problem.task, {**stated(problem.cluster).rates, **world.rates}
     slowest = 0.0
     for change in diff(current, plan, {task.name: task.graph}):
         rate = rates.get((task.source, change.node))

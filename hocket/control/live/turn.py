@@ -10,7 +10,6 @@ from hocket.control.live.events import Command, Drop, Fail, Finish, Forget, Prep
 from hocket.control.live.facts import Facts, Hop
 from hocket.control.live.state import Health, Request, Run, State, Way
 
-_MAPPINGS = ("nodes", "cut", "probes", "plans", "spoiled", "runs", "spares", "requests", "questions", "counts")
 Attempt = tuple[int, int, int]
 """Run, line, number."""
 
@@ -37,10 +36,13 @@ class Turn:
         self.requests: dict[int, Request] = dict(state.requests)
         self.questions = dict(state.questions)
         self.counts: dict[str, int] = dict(state.counts)
+        self.checks: dict[Attempt, float] = dict(state.checks)
         self.queue: list[int] = list(state.queue)
         self.active, self.home, self.goal, self.paused = state.active, state.home, state.goal, state.paused
         self.next, self.trouble, self.pace_s = state.next, state.trouble, state.pace_s
         self.considered_s = state.considered_s
+        self.trials, self.doubted, self.banned = state.trials, state.doubted, state.banned
+        self.case, self.judge = state.case, state.judge
         self.commands: list[Command] = []
 
     def done(self) -> tuple[State, tuple[Command, ...]]:
@@ -68,18 +70,23 @@ class Turn:
         there = self.runs[run]
         total = sum(way.sent for way in there.ways) + 1
         line = max(range(len(there.ways)), key=lambda i: (there.ways[i].fraction * total - there.ways[i].sent, -i))
-        way = there.ways[line]
-        if not way.room:
+        if not there.ways[line].room:
             return False
-        self._put(run, line, replace(way, next=way.next + 1, sent=way.sent + 1, under={**way.under, way.next: request}))
+        number = self.place(request, run, line)
         known = self.requests[request]
         self.requests[request] = replace(
-            known, sent_s=self.now_s, tries=known.tries + 1, where=(*known.where, (run, line, way.next))
+            known, sent_s=self.now_s, tries=known.tries + 1, where=(*known.where, (run, line, number))
         )
         if known.tries:
             self.count("resent")
-        self.say(Send(request, run, line, way.next))
+        self.say(Send(request, run, line, number))
         return True
+
+    def place(self, request: int, run: int, line: int) -> int:
+        """Let a request be under way in a line that has room; its number there."""
+        way = self.runs[run].ways[line]
+        self._put(run, line, replace(way, next=way.next + 1, sent=way.sent + 1, under={**way.under, way.next: request}))
+        return way.next
 
     def finish(self, request: int, attempt: Attempt) -> None:
         """A request has its answer."""
@@ -111,6 +118,7 @@ class Turn:
             return None
         under = dict(there.ways[line].under)
         request = under.pop(number)
+        self.checks.pop(attempt, None)
         self._put(run, line, replace(there.ways[line], under=under))
         known = self.requests.get(request)
         if known is not None:
@@ -224,9 +232,9 @@ class Turn:
             self.forget(number)
 
     def _needed(self, run: Run) -> bool:
-        if run.plan == self.goal:
+        if run.plan in (self.goal, self.judge):
             return True
-        return self.rules.standby == "ready" and run.plan in self.spares.values()
+        return self.rules.spare_runs and run.plan in self.spares.values()
 
     def _coming(self, run: Run) -> bool:
         """Whether it is being prepared, and is of use."""

@@ -1,4 +1,4 @@
-"""A small world for the decisions: nodes that die, hang and come back, ways that break, a planner, all in made-up time."""
+"""A small world for the decisions: nodes that die, hang and come back, ways that break, a planner, in made-up time."""
 
 import heapq
 import itertools

@@ -3,10 +3,10 @@
 import random
 
 import pytest
+from stage import PLANS, Stage, facts
 
 from hocket.control.live import events
 from hocket.control.live.state import Rules
-from stage import PLANS, Stage, facts
 
 
 def busy(stage: Stage, count: int, until_s: float) -> None:
