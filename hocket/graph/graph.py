@@ -68,6 +68,17 @@ class Operator(Value, frozen=True):
     """Path of the module that it came from, `features.3.conv` for example; empty if not known."""
 
 
+class Buffer(Value, frozen=True):
+    """A weight that is no weight: it stays where its operator is, and each request of a sequence changes it in place."""
+
+    past: str
+    """The weight that the operator reads."""
+    present: str
+    """What the operator makes of it: an output that no other operator reads."""
+    dtype: str
+    shape: tuple[Length, ...]
+
+
 class Source(Value, frozen=True):
     """The file that a graph was read from."""
 
@@ -98,8 +109,14 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
     """The same model as ONNX without its weights, from which the slicing rules work; empty for a graph made by hand,
     whose operators are not divided."""
 
+    buffers: tuple[Buffer, ...] = ()
+    """What its nodes keep for each sequence: key-value caches."""
+    free: dict[str, tuple[tuple[int, Length], ...]] = {}
+    """Tensor -> (axis, most) for axes whose length differs from request to request; its shape is what is planned for."""
+
     def __post_init__(self) -> None:
         self._check_tensors()
+        self._check_buffers()
         known = {tensor.name for tensor in self.inputs}
         for operator in self.operators:
             self._check_operator(operator, known)
@@ -119,6 +136,15 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
                 raise GraphError(
                     f"a tensor has at most 2^60 bytes, and {tensor.name!r} of {self.name!r} has more; correct its shape"
                 )
+
+    def _check_buffers(self) -> None:
+        declared = {tensor.name: tensor for tensor in self.tensors}
+        for buffer in self.buffers:
+            if buffer.past not in self.weights:
+                raise GraphError(f"a buffer is a weight that some operator reads, and {buffer.past!r} is none; list it")
+        for name, axes in self.free.items():
+            if name not in declared or any(axis >= len(declared[name].shape) for axis, _ in axes):
+                raise GraphError(f"free axes are those of a tensor, and {name!r} has no {list(axes)}; correct them")
 
     def _check_operator(self, operator: Operator, known: Set[str]) -> None:
         for name in operator.inputs:

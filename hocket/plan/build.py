@@ -12,7 +12,7 @@ from hocket.graph.model import Model
 from hocket.graph.regions import Block, block_of
 from hocket.graph.weights import dtype_of
 from hocket.plan.compose import Composed, Weights
-from hocket.program import ABSENT, Artifact, Program, Region, Segment
+from hocket.program import ABSENT, Artifact, Program, Region, Segment, State, TensorInfo
 from hocket.program.artifact import tensor_hash
 
 INLINE_BYTES = 1024
@@ -25,6 +25,9 @@ class Artifacts:
     def __init__(self, model: Model, program: Program) -> None:
         self._model = model
         self._tensors = {tensor.name: tensor for tensor in program.tensors}
+        self._states: dict[str, list[State]] = {}
+        for state in program.states:
+            self._states.setdefault(state.segment, []).append(state)
         self._origins: dict[str, tuple[str, Region | None]] = {}
         self._hashes: dict[tuple[str, Region | None], str] = {}
         self.artifacts: tuple[Artifact, ...] = tuple(self._artifact(segment) for segment in program.segments)
@@ -46,6 +49,8 @@ class Artifacts:
         else:
             proto = subgraph(self._model, segment.operators, [p.tensor for p in segment.inputs], segment.outputs)
             origins = {init.name: (init.name, None) for init in proto.graph.initializer}
+            _keep(proto.graph, self._states.get(segment.id, ()))
+            _loosen(proto.graph, self._tensors)
         absent = {init.name: self._hash(*origins[init.name]) for init in proto.graph.initializer if init.external_data}
         data = proto.SerializeToString()
         return Artifact(segment=segment.id, sha256=hashlib.sha256(data).hexdigest(), model=data, weights=absent)
@@ -115,6 +120,24 @@ def whole(model: Model) -> onnx.ModelProto:
 def _opsets(model: Model, nodes: Iterable[onnx.NodeProto]) -> Mapping[str, int]:
     used = {node.domain for node in nodes} | {""}
     return {domain: version for domain, version in model.opsets.items() if domain in used or domain == ""}
+
+
+def _keep(graph: onnx.GraphProto, states: Iterable[State]) -> None:
+    """Turn what stays between requests from a weight into an input and an output."""
+    for state in states:
+        weight = next(each for each in graph.initializer if each.name == state.past)
+        graph.initializer.remove(weight)
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(state.dtype))
+        graph.input.append(onnx.helper.make_tensor_value_info(state.past, kind, state.shape))
+        graph.output.append(onnx.helper.make_tensor_value_info(state.present, kind, state.shape))
+
+
+def _loosen(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo]) -> None:
+    """Say which sizes may differ from request to request."""
+    for value in [*graph.input, *graph.output]:
+        info = tensors.get(value.name)
+        for axis in info.free if info is not None else ():
+            value.type.tensor_type.shape.dim[axis].dim_param = f"free.{axis}"
 
 
 def _info(graph: Graph, name: str) -> onnx.ValueInfoProto:

@@ -19,7 +19,9 @@ from hocket.plan.flow import Flow
 from hocket.plan.pieces import pieces_of
 from hocket.plan.plan import Entry
 from hocket.plan.segments import Segments
-from hocket.program import INPUT, Binding, Program, Segment, TensorInfo, Transfer
+from hocket.program import INPUT, Binding, Program, Segment, State, TensorInfo, Transfer
+
+_SEQUENCES = 16  # of a model that keeps states: as many texts may be continued at once, whatever its nodes
 
 
 def lower(
@@ -64,14 +66,15 @@ def lower(
         sites=sites,
         wires=wires,
         resources=resources,
-        tensors=_infos(exchange, made, inputs, outputs),
+        tensors=_infos(exchange, made, inputs, outputs, graph.free),
         segments=made,
         transfers=_transfers(exchange, flow, segments, entry, cluster, inputs),
         inputs=tuple(Binding(tensor=name, node=node) for name, node in inputs.items()),
         outputs=tuple(
             Binding(tensor=name, node=node, source=segments.answer(name, node)) for name, node in outputs.items()
         ),
-        window=window or min(len(made), 2 * len(nodes)) + 1,
+        states=_states(graph, made),
+        window=window or min(len(made), 2 * len(nodes)) + 1 + (_SEQUENCES if graph.buffers else 0),
     )
 
 
@@ -114,12 +117,39 @@ def _transfers(
 
 
 def _infos(
-    exchange: Exchange, segments: Sequence[Segment], inputs: Mapping[str, str], outputs: Mapping[str, str]
+    exchange: Exchange,
+    segments: Sequence[Segment],
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    free: Mapping[str, Sequence[tuple[int, int]]],
 ) -> tuple[TensorInfo, ...]:
     """Every tensor that one segment makes and another reads, and those that enter and leave."""
     names = {*inputs, *outputs}
     for segment in segments:
         names.update(port.tensor for port in segment.inputs)
         names.update(segment.outputs)
-    infos = (TensorInfo(name=name, dtype=exchange.dtype(name), shape=exchange.shape(name)) for name in sorted(names))
+    infos = []
+    for name in sorted(names):
+        most = dict(free.get(name, ()))
+        shape = tuple(most.get(axis, length) for axis, length in enumerate(exchange.shape(name)))
+        infos.append(TensorInfo(name=name, dtype=exchange.dtype(name), shape=shape, free=tuple(most)))
     return tuple(infos)
+
+
+def _states(graph: Graph, segments: Sequence[Segment]) -> tuple[State, ...]:
+    """What each segment keeps between the requests of a sequence."""
+    found = []
+    for segment in segments if graph.buffers else ():
+        reads = {name for operator in segment.operators for name in graph.operator[operator].weights}
+        kept = [buffer for buffer in graph.buffers if buffer.past in reads]
+        if kept and segment.parts:
+            raise PlanError(
+                f"an operator that keeps {kept[0].past!r} between requests is computed whole, and segment {segment.id!r}"
+                " has a part of it; put it on one node"
+            )
+        for buffer in kept:
+            found.append(
+                State(segment=segment.id, past=buffer.past, present=buffer.present, dtype=buffer.dtype,
+                      shape=buffer.shape)
+            )  # fmt: skip
+    return tuple(found)

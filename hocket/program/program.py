@@ -5,10 +5,12 @@ everything the runtime needs and nothing it does not: the runtime has no notion 
 tile, a head or a replica. A segment fires when its ports have what they wait for.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 
 from hocket.nouns import Noun, Value
 from hocket.program.parts import Part, Region
@@ -111,12 +113,24 @@ class Transfer(Value, frozen=True):
 
 
 class State(Value, frozen=True):
-    """A tensor that stays on its node between requests of one sequence (a key-value cache)."""
+    """A buffer that stays on its node between the requests of one sequence (a key-value cache).
 
-    name: str
-    node: str
-    nbytes: Count
-    region: Region | None = None
+    Its segment reads it as `past` and writes it as `present`, which is the same memory. It is filled from the front, a
+    row for each position that a request brings.
+    """
+
+    segment: str
+    past: str
+    """The input of the segment's model."""
+    present: str
+    """The output of the segment's model."""
+    dtype: str
+    shape: tuple[Count, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one sequence."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 class TensorInfo(Value, frozen=True):
@@ -126,6 +140,19 @@ class TensorInfo(Value, frozen=True):
     dtype: str
     """A numpy name: float32, int64, uint8, bool ..."""
     shape: tuple[Count, ...]
+    free: tuple[Count, ...] = ()
+    """Axes that may be shorter than `shape` says, but not empty: requests then differ in length."""
+
+    def admits(self, shape: Sequence[int]) -> bool:
+        """Whether a tensor of a shape is one of these.
+
+        >>> TensorInfo(name="x", dtype="float32", shape=(1, 8, 4), free=(1,)).admits((1, 3, 4))
+        True
+        """
+        return len(shape) == len(self.shape) and all(
+            length == most or (axis in self.free and 1 <= length <= most)
+            for axis, (length, most) in enumerate(zip(shape, self.shape, strict=True))
+        )
 
 
 class Binding(Value, frozen=True):

@@ -129,7 +129,7 @@ def check_inputs(program: Program, inputs: Mapping[str, np.ndarray]) -> dict[str
     copies = {}
     for name in wanted:
         array, info = np.asarray(inputs[name]), infos[name]
-        if array.dtype.name != info.dtype or array.shape != info.shape:
+        if array.dtype.name != info.dtype or not info.admits(array.shape):
             raise FormatError(
                 f"input {name!r} is {array.dtype.name} {list(array.shape)} and the program takes"
                 f" {info.dtype} {list(info.shape)}; convert it"

@@ -1,7 +1,8 @@
-"""How a tensor travels: as it is, with fewer bits, compressed without loss, or as a picture.
+"""How a tensor travels: as it is, with fewer bits or with noise, compressed without loss, or as a picture.
 
-A codec's name is a quantiser (`raw`, `float16`, `int8`, `bits1` ... `bits8`), optionally followed by a compressor
-(`+zlib`, `+zstd`, `+lz4`), or a picture format (`png`, `jpeg`) for uint8 tensors of shape HWC or NHWC.
+A codec's name is a quantiser (`raw`, `float16`, `int8`, `bits1` ... `bits8`) or a mechanism with its parameters
+(`laplace:epsilon=8:norm=4`, see `runtime.noise`), optionally followed by a compressor (`+zlib`, `+zstd`, `+lz4`), or a
+picture format (`png`, `jpeg`) for uint8 tensors of shape HWC or NHWC.
 
 Quantisers work on floating-point tensors; each has one scale for the whole tensor, from its least and largest finite
 value. NaN becomes the zero of the tensor's range, an infinity the end of it. What arrives is never trusted: sizes
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from hocket.errors import FormatError, MissingError, PlanError
+from hocket.runtime.noise import MECHANISMS, noise_of, noised
 from hocket.runtime.pictures import decode_picture, encode_picture
 
 Buffer = bytes | memoryview
@@ -37,27 +39,40 @@ _PACKAGES = {"zstd": "zstandard", "lz4": "lz4"}
 
 @cache
 def available() -> tuple[str, ...]:
-    """Names of the codecs that this node can both write and read."""
+    """Names of the codecs that this node can both write and read, those that add noise without their parameters."""
     packers = ["", "+zlib", *(f"+{name}" for name, package in _PACKAGES.items() if _has(package))]
     pictures = PICTURES if _has("PIL") else ()
-    return (*(quantiser + packer for quantiser in QUANTISERS for packer in packers), *pictures)
+    return (*(quantiser + packer for quantiser in (*QUANTISERS, *MECHANISMS) for packer in packers), *pictures)
+
+
+def family(codec: str) -> str:
+    """What a node must have to understand a codec: its name without parameters.
+
+    >>> family("laplace:epsilon=8:norm=4+zlib"), family("bits4")
+    ('laplace+zlib', 'bits4')
+    """
+    quantiser, plus, packer = codec.partition("+")
+    return quantiser.partition(":")[0] + plus + packer
 
 
 def require(codec: str) -> None:
     """Refuse a codec that this node lacks.
 
     Raises:
-        PlanError: there is no such codec.
+        PlanError: there is no such codec, or it has no such parameters.
         MissingError: its package is not installed here.
     """
-    if codec in available():
-        return
     quantiser, _, packer = codec.partition("+")
+    mechanism = quantiser.partition(":")[0]
+    if mechanism in MECHANISMS:
+        noise_of(quantiser)
+    known = family(codec) if mechanism in MECHANISMS else codec
+    if known in available():
+        return
     package = _PACKAGES.get(packer, "pillow" if codec in PICTURES else "")
-    if package and (quantiser in QUANTISERS or codec in PICTURES):
+    if package and (mechanism in (*QUANTISERS, *MECHANISMS) or codec in PICTURES):
         raise MissingError(f"codec {codec!r} needs the package {package!r}, which is not installed; install it")
-    known = ", ".join(available())
-    raise PlanError(f"there is no codec {codec!r}; use one of {known}")
+    raise PlanError(f"there is no codec {codec!r}; use one of {', '.join(available())}")
 
 
 def lossless(codec: str) -> bool:
@@ -150,6 +165,8 @@ def _packed_bytes(quantiser: str, count: int) -> int:
 def _coded_type(quantiser: str, kind: np.dtype) -> np.dtype:
     if kind.kind != "f":
         raise FormatError(f"codec {quantiser!r} is for floating-point tensors, got {kind.name}; use raw or raw+zlib")
+    if quantiser.startswith(MECHANISMS):
+        return kind
     return np.dtype(np.float16) if quantiser == "float16" else np.dtype(np.uint8)
 
 
@@ -158,6 +175,8 @@ def _quantise(quantiser: str, array: np.ndarray) -> tuple[np.ndarray, Meta]:
         return array, ()
     if array.dtype.kind != "f":
         raise PlanError(f"codec {quantiser!r} is for floating-point tensors, got {array.dtype.name}; use raw or png")
+    if quantiser.startswith(MECHANISMS):
+        return noised(noise_of(quantiser), array), ()
     if quantiser == "float16":
         most = np.finfo(np.float16).max
         return np.asarray(np.clip(array, -most, most), np.float16), ()
@@ -193,8 +212,8 @@ def _dequantise(quantiser: str, codes: np.ndarray, kind: np.dtype, count: int, m
         if kind.kind == "b" and codes.view(np.uint8).max(initial=0) > 1:
             raise FormatError("a boolean tensor holds bytes 0 and 1 only; send it as the encoder writes it")
         return codes
-    if quantiser == "float16":
-        return codes.astype(kind)
+    if quantiser == "float16" or quantiser.startswith(MECHANISMS):
+        return codes.astype(kind, copy=False)
     if len(meta) != 2 or not all(math.isfinite(number) for number in meta):
         raise FormatError(f"codec {quantiser!r} needs two finite numbers, least value and step, got {meta}")
     if quantiser != "int8":

@@ -132,7 +132,7 @@ class Crew:
                 self._end_delivery(node, delivery, "it is not wanted any more")
             self._send(node, wire.Forget(deployed.name))
 
-    def start(self, key: Key, number: int, inputs: Mapping[str, np.ndarray]) -> None:
+    def start(self, key: Key, number: int, inputs: Mapping[str, np.ndarray], step: wire.Step | None = None) -> None:
         """Send the inputs of a request into a program, as its next number."""
         deployed = self._programs[key]
         deployed.next = number + 1
@@ -142,8 +142,16 @@ class Crew:
         )
         for node, names in deployed.feeds.items():
             described = [describe(inputs[name]) for name in names]
-            message = wire.Feed(deployed.name, number, deployed.low, names, tuple(tensor for tensor, _ in described))
+            tensors = tuple(tensor for tensor, _ in described)
+            message = wire.Feed(deployed.name, number, deployed.low, names, tensors, step)
             self._send(node, message, [buffer for _, buffers in described for buffer in buffers])
+
+    def release(self, key: Key, sequence: int) -> None:
+        """A sequence has ended: the nodes give back what they keep for it."""
+        deployed = self._programs.get(key)
+        if deployed is not None:
+            for node in deployed.nodes:
+                self._send(node, wire.Release(deployed.name, sequence))
 
     def drop(self, key: Key, numbers: Sequence[int]) -> None:
         """Whatever comes of some requests is not wanted."""

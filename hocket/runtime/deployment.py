@@ -20,6 +20,7 @@ from hocket.runtime.lane import COMMON, Job, Key, Lane, Result
 from hocket.runtime.mailbox import Fire, Mailboxes
 from hocket.runtime.pacer import Pacer
 from hocket.runtime.routes import Routes
+from hocket.runtime.states import States
 from hocket.runtime.tensors import describe, expect, restore
 
 _MOST_SPANS = 500_000
@@ -39,6 +40,7 @@ class Deployment:
         send: queues a message for a peer.
         ledger: of emulated links; None = the links are real.
         processor: the slower processor that the program has for itself here; empty = it has the node's like all others.
+        room: whether so many more bytes may be held for sequences; None = always.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Deployment:
         send: Send,
         ledger: Ledger | None,
         processor: str = COMMON,
+        room: Callable[[int], bool] | None = None,
     ) -> None:
         self.name, self.program, self.node, self.owner = name, program, node, owner
         self.counts: Counter[str] = Counter(late=0, repeated=0)
@@ -64,6 +67,8 @@ class Deployment:
         self._seen: dict[int, set[tuple[int, int]]] = {}
         self._spans: deque[Row] = deque(maxlen=_MOST_SPANS)
         self._feds: deque[wire.Fed] = deque()
+        self._steps: dict[int, wire.Step] = {}
+        self._states = States(room or (lambda nbytes: True))  # noqa: ARG005
         self._low = 0
         self._used_s = self._busy_s = 0.0
 
@@ -94,10 +99,10 @@ class Deployment:
         place = 0
         for name, tensor in zip(message.names, message.tensors, strict=True):
             info = self._routes.tensors[name]
-            expect(tensor, info.dtype, info.shape, "raw")
+            expect(tensor, info, "raw")
             arrays[name] = restore(tensor, buffers[place : place + tensor.parts])
             place += tensor.parts
-        if not self._admit(message.request, message.low, (-1, 0)):
+        if not self._admit(message.request, message.low, (-1, 0), message.step):
             return
         for name, array in arrays.items():
             self._deliver(message.request, INPUT, name, array)
@@ -108,14 +113,13 @@ class Deployment:
         """A transfer, or a hop of one, ends here."""
         transfer = self._transfer(message)
         if message.tensor is not None:
-            info = self._routes.tensors[transfer.tensor]
-            expect(message.tensor, info.dtype, self._routes.shape(transfer), transfer.codec)
+            expect(message.tensor, self._routes.carried(transfer), transfer.codec)
         array: np.ndarray | None = None
         if message.tensor is not None and transfer.codec == "raw":
             array = restore(
                 message.tensor, buffers
             )  # before it is admitted: a broken copy must not shut out a good one
-        if not self._admit(message.request, message.low, (message.transfer, message.hop)):
+        if not self._admit(message.request, message.low, (message.transfer, message.hop), message.step):
             return
         nbytes = sum(len(buffer) for buffer in buffers)
         sender, request = transfer.path[message.hop], message.request
@@ -154,6 +158,17 @@ class Deployment:
         self._mailboxes.drop_below(low)
         for request in [request for request in self._seen if request < low]:
             del self._seen[request]
+        for request in [request for request in self._steps if request < low]:
+            del self._steps[request]
+
+    def release(self, sequence: int) -> None:
+        """A sequence has ended: what was kept for it is given back."""
+        self._states.release(sequence)
+
+    @property
+    def state_bytes(self) -> int:
+        """Held for sequences."""
+        return self._states.nbytes
 
     # ------------------------------------------------------------ what is asked
 
@@ -190,7 +205,7 @@ class Deployment:
             )
         return transfer
 
-    def _admit(self, request: int, low: int, what: tuple[int, int]) -> bool:
+    def _admit(self, request: int, low: int, what: tuple[int, int], step: wire.Step | None) -> bool:
         """Whether this is the first of its kind of a request under way."""
         if low > request or request - low >= self.program.window:
             raise FormatError(f"request {request} is outside of the window of {self.program.window} from {low}; wait")
@@ -205,6 +220,8 @@ class Deployment:
             self.counts["repeated"] += 1
             return False
         seen.add(what)
+        if step is not None:
+            self._steps[request] = step
         return True
 
     def _deliver(self, request: int, source: str, tensor: str, array: np.ndarray | None) -> None:
@@ -229,9 +246,15 @@ class Deployment:
                 self._deliver(fire.request, segment.id, tensor, None)
             return
         executable = self._executables[segment.id]
+        step = self._steps.get(fire.request)
+        work = (
+            (lambda: executable.run(inputs))
+            if not executable.states
+            else (lambda: self._states.step(executable, inputs, step))
+        )
         self._work(
             (fire.request, segment.priority, segment.id),
-            lambda: executable.run(inputs),
+            work,
             lambda result: self._computed(fire, result),
             executable.expected_s * self._pacer.slowdown,
         )
@@ -270,15 +293,12 @@ class Deployment:
             return
         part = self._routes.part(transfer)
         array = array if part is None else array[part]
-        if (
-            array.shape != self._routes.shape(transfer)
-            or array.dtype.name != self._routes.tensors[transfer.tensor].dtype
-        ):
+        info = self._routes.carried(transfer)
+        if not info.admits(array.shape) or array.dtype.name != info.dtype:
             self._fail(
                 request,
                 f"transfer {transfer.id!r} has {array.dtype.name} {list(array.shape)} to carry, and"
-                f" {self._routes.tensors[transfer.tensor].dtype} {list(self._routes.shape(transfer))} is declared;"
-                " correct the program's tensors",
+                f" {info.dtype} {list(info.shape)} is declared; correct the program's tensors",
             )
         elif transfer.codec == "raw":
             # A part of a tensor is copied here and now: on the lane it would wait behind the segments that are ready.
@@ -317,7 +337,8 @@ class Deployment:
         except HocketError as error:
             self._fail(request, str(error))
             return
-        self._send(target, wire.Data(self.name, index, hop, request, self._low, start_s, due_s, tensor), buffers)
+        step = self._steps.get(request)
+        self._send(target, wire.Data(self.name, index, hop, request, self._low, start_s, due_s, tensor, step), buffers)
 
     def _fail(self, request: int, sentence: str) -> None:
         self._send(self.owner, wire.Failed(self.name, request, f"node {self.node!r}: {sentence}"[:4000]), ())

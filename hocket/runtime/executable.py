@@ -4,13 +4,14 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from hocket.errors import GraphError, NodeError
-from hocket.program import Artifact, Port, Segment, Site, TensorInfo
+from hocket.program import Artifact, Port, Segment, Site, State, TensorInfo
 from hocket.runtime.onnx_check import check_model
 
 ORT_ERRORS: tuple[type[Exception], ...] = (
@@ -81,6 +82,7 @@ class Executable:
         weight: Callable[[str], np.ndarray],
         site: Site,
         tensors: Mapping[str, TensorInfo],
+        states: tuple[State, ...] = (),
     ) -> None:
         found = hashlib.sha256(artifact.model).hexdigest()
         if found != artifact.sha256:
@@ -88,7 +90,7 @@ class Executable:
                 f"the model of {segment.id!r} has hash {found[:12]}, not {artifact.sha256[:12]}; send it again"
             )
         weights = {name: weight(sha256) for name, sha256 in artifact.weights.items()}
-        self.segment = segment
+        self.segment, self.states = segment, states
         self.outputs = list(segment.outputs)
         if segment.gate is not None and segment.gate not in self.outputs:
             self.outputs.append(segment.gate)
@@ -111,8 +113,35 @@ class Executable:
         except ORT_ERRORS as error:
             raise NodeError(f"segment {self.segment.id!r} failed ({_short(error)}); check its inputs") from None
 
+    def binding(self) -> Any:
+        """A binding of the session's inputs and outputs to memory."""
+        return self._session.io_binding()
+
+    def run_kept(self, inputs: Mapping[str, np.ndarray], binding: Any) -> dict[str, np.ndarray]:
+        """Compute the segment with states that are bound already.
+
+        Raises:
+            NodeError: ONNX Runtime fails.
+        """
+        try:
+            for name, array in inputs.items():
+                binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            for name in self.outputs:
+                binding.bind_output(name, "cpu")
+            self._session.run_with_iobinding(binding)
+            places = [*(state.present for state in self.states), *self.outputs]
+            values = dict(zip(places, binding.get_outputs(), strict=True))
+            return {name: values[name].numpy() for name in self.outputs}
+        except ORT_ERRORS as error:
+            raise NodeError(f"segment {self.segment.id!r} failed ({_short(error)}); check its inputs") from None
+
     def warm_up(self, times: int) -> None:
-        """Run it on zeros, so that the first request finds memory and caches ready."""
+        """Run it on zeros, so that the first request finds memory and caches ready.
+
+        Not where it keeps states: what it is given then has to fit them, and only a sequence knows.
+        """
+        if self.states:
+            return
         zeros: dict[str, np.ndarray] = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._shapes.items()}
         for _ in range(times):
             start_s = time.monotonic()
@@ -122,7 +151,10 @@ class Executable:
     def _check_names(self) -> None:
         wanted = {each.name for each in self._session.get_inputs()}
         made = {each.name for each in self._session.get_outputs()}
-        if wanted != self._shapes.keys() or not made.issuperset(self.outputs):
+        kept = {state.past for state in self.states}
+        if wanted != self._shapes.keys() | kept or not made.issuperset(
+            [*self.outputs, *(state.present for state in self.states)]
+        ):
             raise GraphError(
                 f"the model of {self.segment.id!r} takes {sorted(wanted)} and makes {sorted(made)}, its segment takes"
                 f" {sorted(self._shapes)} and makes {self.outputs}; build it again from the program"

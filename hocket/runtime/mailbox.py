@@ -6,6 +6,7 @@ voids too. So every mailbox of every request empties by one rule, and what comes
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -197,6 +198,10 @@ class Mailboxes:
         """The port's region out of the parts; a single part that fits is passed on as it is."""
         info = self._tensors[port.tensor]
         region = port.region if port.region is not None else _whole(info)
+        if info.free and box.parts:
+            lengths = box.parts[0][1].shape
+            region = _clipped(region, info, lengths)
+            box.parts[:] = [(_clipped(held, info, lengths), array) for held, array in box.parts]
         if len(box.parts) == 1 and _covers(box.parts[0][0], region):
             held, array = box.parts[0]
             return array if held == region else np.ascontiguousarray(array[_inside(region, held)])
@@ -242,6 +247,11 @@ def _due_s(port: Port, box: _Box) -> float:
 
 def _whole(info: TensorInfo) -> Region:
     return tuple((0, length) for length in info.shape)
+
+
+def _clipped(region: Region, info: TensorInfo, lengths: Sequence[int]) -> Region:
+    """A region of a tensor whose free axes are as long as what has come; they are never divided."""
+    return tuple((0, lengths[axis]) if axis in info.free else bounds for axis, bounds in enumerate(region))
 
 
 def _covers(outer: Region, inner: Region) -> bool:

@@ -4,8 +4,6 @@ An event loop takes messages, a compute lane computes; neither ever waits for a 
 lives on: a message that breaks a rule is counted and forgotten.
 """
 
-import heapq
-import itertools
 import os
 import secrets
 import sys
@@ -25,7 +23,9 @@ from hocket.runtime.codecs import available
 from hocket.runtime.deployment import Deployment
 from hocket.runtime.emulation import Ledger
 from hocket.runtime.executable import Executable
+from hocket.runtime.handover import Carried, Handover
 from hocket.runtime.lane import Job, Lane, Result
+from hocket.runtime.power import open_meter, process_usage
 from hocket.runtime.transport import Transport
 from hocket.runtime.weights import WeightStore
 
@@ -34,7 +34,6 @@ _FED_S = 2e-3  # a session is told this much later that its input has come, or w
 _LEAST_POLL_S = 1e-3  # shorter waits cost the processor more, and are for what has to be on time
 _MOST_ROWS = 2000  # spans per message
 _MOST_PROGRAMS = 64
-_LATER = 1 << 16  # messages that may wait for the moment when an emulated wire delivers them
 
 Buffers = Sequence[wire.Frame]
 
@@ -63,14 +62,14 @@ class Node:
         self._transport, self._ledger = transport, ledger
         self._memory_limit, self._owned = memory_limit, owned
         self._instance = secrets.token_hex(8)
+        self._meter = open_meter()
         self._lane = Lane(transport.wake)
         self._weights = WeightStore(most_bytes=memory_limit)
         self._programs: dict[str, Deployment] = {}
         self._peers: dict[str, dict[str, wire.Peer]] = {}
         self._heard_s: dict[str, float] = {}
         self._leases_s: dict[str, float] = {}
-        self._later: list[tuple[float, int, str, wire.Data | wire.Probing, Buffers]] = []
-        self._numbers = itertools.count()
+        self._later = Handover()
         self._next_tick_s = 0.0
         self._stopping = False
         self._handlers: dict[type, Callable[[str, Any, Buffers], None]] = {
@@ -83,6 +82,7 @@ class Node:
             wire.Feed: self._feed,
             wire.Data: self._data,
             wire.Low: self._low,
+            wire.Release: self._release,
             wire.Collect: self._collect,
             wire.Count: self._count,
             wire.Probe: self._probe,
@@ -128,7 +128,7 @@ class Node:
     def _patience_s(self) -> float:
         """How long the loop may wait for the next message."""
         now_s = time.monotonic()
-        due_s = min(self._later[0][0] if self._later else float("inf"), self._lane.due_s)
+        due_s = min(self._later.due_s, self._lane.due_s)
         soft_s = self._next_tick_s
         for program in self._programs.values():
             due_s = min(due_s, program.next_deadline_s())
@@ -136,8 +136,7 @@ class Node:
         return max(min(due_s - now_s, max(soft_s - now_s, _LEAST_POLL_S)), 0.0)
 
     def _tick(self, now_s: float) -> None:
-        while self._later and self._later[0][0] <= now_s:
-            _, _, sender, message, buffers = heapq.heappop(self._later)
+        for sender, message, buffers in self._later.delivered(now_s):
             self._handed_over(sender, message, buffers)
         for program in self._programs.values():
             if program.next_deadline_s() <= now_s:
@@ -190,6 +189,11 @@ class Node:
             if program.owner == sender:
                 total.update(program.computing())
         total["weight_bytes"] = self._weights.nbytes
+        total["state_bytes"] = sum(program.state_bytes for program in self._programs.values())
+        usage = process_usage()
+        total["memory_bytes"], total["cpu_us"] = usage.resident_bytes, round(1e6 * usage.cpu_s)
+        if self._meter is not None:
+            total["energy_uj"] = round(1e6 * self._meter.energy_j())
         total["waiting"] = len(self._later)
         self._send(sender, wire.Counted(dict(total)))
 
@@ -260,7 +264,9 @@ class Node:
             peer = peers.get(target)
             self._send(_peer_id(peer) if peer is not None else target, content, parts)
 
-        deployment = Deployment(message.program, program, message.node, sender, self._lane, send, ledger, message.lane)
+        deployment = Deployment(
+            message.program, program, message.node, sender, self._lane, send, ledger, message.lane, self._room
+        )
         for target in deployment.routes.next_nodes:
             if target not in peers:
                 raise NodeError(f"node {target!r} comes without its address; give one for each node")
@@ -268,11 +274,17 @@ class Node:
         self._peers[message.program] = peers
         return deployment
 
+    def _room(self, nbytes: int) -> bool:
+        """Whether so many more bytes may be held for sequences."""
+        held = self._weights.nbytes + sum(program.state_bytes for program in self._programs.values())
+        return not self._memory_limit or held + nbytes <= self._memory_limit
+
     def _build(self, deployment: Deployment, models: dict[str, Artifact], warmups: int) -> dict[str, Executable]:
         """On the compute lane: load the models and run each a few times."""
         routes, executables = deployment.routes, {}
         for segment in deployment.program.at(deployment.node):
-            executable = Executable(segment, models[segment.id], self._weights.get, routes.site, routes.tensors)
+            states = tuple(state for state in deployment.program.states if state.segment == segment.id)
+            executable = Executable(segment, models[segment.id], self._weights.get, routes.site, routes.tensors, states)
             executable.warm_up(warmups)
             executables[segment.id] = executable
         return executables
@@ -317,21 +329,21 @@ class Node:
         if deployment is not None:
             deployment.drop_below(message.low)
 
+    def _release(self, sender: str, message: wire.Release, buffers: Buffers) -> None:  # noqa: ARG002
+        deployment = self._owned_by(sender, message.program)
+        if deployment is not None:
+            deployment.release(message.sequence)
+
     def _data(self, sender: str, message: wire.Data, buffers: Buffers) -> None:
         deployment = self._programs.get(message.program)
         if deployment is None:
             self.counts["unknown"] += 1
         elif deployment.ledger is not None and message.due_s > time.monotonic():
-            self._wait(sender, message, buffers)
+            self._later.put(sender, message, buffers)
         else:
             deployment.arrive(message, buffers)
 
-    def _wait(self, sender: str, message: wire.Data | wire.Probing, buffers: Buffers) -> None:
-        if len(self._later) >= _LATER:
-            raise FormatError(f"{_LATER} messages wait for their emulated wire, the most that may; send fewer")
-        heapq.heappush(self._later, (message.due_s, next(self._numbers), sender, message, buffers))
-
-    def _handed_over(self, sender: str, message: wire.Data | wire.Probing, buffers: Buffers) -> None:
+    def _handed_over(self, sender: str, message: Carried, buffers: Buffers) -> None:
         try:
             if isinstance(message, wire.Probing):
                 self._probing(sender, message, buffers)
@@ -365,7 +377,7 @@ class Node:
         if deployment is None:
             self.counts["unknown"] += 1
         elif deployment.ledger is not None and message.due_s > now_s:
-            self._wait(sender, message, buffers)
+            self._later.put(sender, message, buffers)
         else:
             self._send(deployment.owner, wire.Probed(message.program, message.number, message.start_s, now_s))
 

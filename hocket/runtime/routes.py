@@ -1,10 +1,11 @@
 """Where things go at one node: the program's wiring, looked up instead of searched."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from hocket.errors import PlanError
 from hocket.program import INPUT, Binding, Program, Region, Resource, TensorInfo, Transfer, Wire
-from hocket.runtime.codecs import require
+from hocket.runtime.codecs import DTYPES, require
 from hocket.runtime.mailbox import source_regions
 
 
@@ -21,6 +22,7 @@ class Routes:
             raise PlanError(f"the program has no node {node!r}; it has {', '.join(sorted(sites))}")
         self.site = sites[node]
         self.tensors: dict[str, TensorInfo] = {tensor.name: tensor for tensor in program.tensors}
+        _check_tensors(program, self.tensors)
         self.regions = source_regions(program)
         self.inputs: dict[str, Binding] = {b.tensor: b for b in program.inputs if b.node == node}
         self.transfers: dict[tuple[str, str], list[tuple[int, Transfer]]] = defaultdict(list)
@@ -40,7 +42,7 @@ class Routes:
             self._known(tensor)
         resources = {resource.name: resource for resource in program.resources}
         self.wires: dict[str, tuple[Wire, tuple[Resource, ...]]] = {
-            wire.target: (wire, tuple(resources[name] for name in wire.resources))
+            wire.target: (wire, tuple(_resource(wire, name, resources) for name in wire.resources))
             for wire in program.wires
             if wire.source == node
         }
@@ -53,11 +55,20 @@ class Routes:
             }
         )
 
-    def shape(self, transfer: Transfer) -> tuple[int, ...]:
-        """Shape of what a transfer carries."""
-        if transfer.region is not None:
-            return tuple(stop - start for start, stop in transfer.region)
-        return self.tensors[transfer.tensor].shape
+    def carried(self, transfer: Transfer) -> TensorInfo:
+        """Type and shape of what a transfer carries."""
+        info = self.tensors[transfer.tensor]
+        if transfer.region is None:
+            return info
+        return info.replace(shape=tuple(stop - start for start, stop in transfer.region))
+
+    def made(self, segment: str, tensor: str) -> tuple[int, ...] | None:
+        """Shape of what a segment makes of a tensor; None = the program does not say."""
+        region: Region | None = self.regions.get((segment, tensor))
+        if region is not None:
+            return tuple(stop - start for start, stop in region)
+        info = self.tensors.get(tensor)
+        return info.shape if info is not None else None
 
     def part(self, transfer: Transfer) -> tuple[slice, ...] | None:
         """What to cut out of the source's array; None = all of it."""
@@ -74,3 +85,31 @@ class Routes:
     def _known(self, tensor: str) -> None:
         if tensor not in self.tensors:
             raise PlanError(f"tensor {tensor!r} has no type and shape; list it in the program's tensors")
+
+
+def _check_tensors(program: Program, tensors: dict[str, TensorInfo]) -> None:
+    """Types are plain, and what is said of a part of a tensor lies within it."""
+    for tensor in program.tensors:
+        if tensor.dtype not in DTYPES:
+            raise PlanError(f"tensor {tensor.name!r} has type {tensor.dtype[:40]!r}; tensors have plain numpy types")
+    for name, region in _parts(program):
+        info = tensors.get(name)
+        if info is None or region is None:
+            continue
+        if len(region) != len(info.shape) or any(
+            not 0 <= start <= stop <= length for (start, stop), length in zip(region, info.shape, strict=True)
+        ):
+            raise PlanError(f"region {region} does not lie within tensor {name!r} {list(info.shape)}; correct it")
+
+
+def _parts(program: Program) -> Iterator[tuple[str, Region | None]]:
+    yield from ((transfer.tensor, transfer.region) for transfer in program.transfers)
+    for segment in program.segments:
+        yield from ((port.tensor, port.region) for port in segment.inputs)
+        yield from zip(segment.outputs, segment.output_regions, strict=False)
+
+
+def _resource(wire: Wire, name: str, resources: dict[str, Resource]) -> Resource:
+    if name not in resources:
+        raise PlanError(f"wire {wire.source} - {wire.target} holds {name!r}, which is not among the resources; list it")
+    return resources[name]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hocket.errors import FormatError
+from hocket.program import TensorInfo
 from hocket.runtime.codecs import decode, encode
 from hocket.runtime.wire import Frame, Tensor
 
@@ -26,14 +27,14 @@ def restore(tensor: Tensor, buffers: Sequence[Frame]) -> np.ndarray:
     return decode(tensor.codec, tensor.dtype, tensor.shape, buffers, tensor.meta)
 
 
-def expect(tensor: Tensor, dtype: str, shape: Sequence[int], codec: str) -> None:
+def expect(tensor: Tensor, info: TensorInfo, codec: str) -> None:
     """Refuse a tensor that is not the declared one, before anything is allocated for it.
 
     Raises:
         FormatError: it is another.
     """
-    if (tensor.dtype, tensor.shape, tensor.codec) != (dtype, tuple(shape), codec):
+    if (tensor.dtype, tensor.codec) != (info.dtype, codec) or not info.admits(tensor.shape):
         raise FormatError(
-            f"a {tensor.codec} tensor {tensor.dtype} {list(tensor.shape)} came where {codec} {dtype} {list(shape)} is"
-            " declared; send what the program says"
+            f"a {tensor.codec} tensor {tensor.dtype} {list(tensor.shape)} came where {codec} {info.dtype}"
+            f" {list(info.shape)} is declared; send what the program says"
         )

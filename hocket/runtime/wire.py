@@ -159,6 +159,14 @@ class Tensor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """Number of buffers that hold it."""
 
 
+class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A request of a sequence: which positions it brings, after those that the nodes have kept."""
+
+    sequence: Index
+    start: Index
+    stop: Index
+
+
 class Feed(Message, frozen=True, tag="feed"):
     """The inputs of a request that enter at this node, one buffer each."""
 
@@ -168,6 +176,8 @@ class Feed(Message, frozen=True, tag="feed"):
     """Least request still under way; everything of older ones may be dropped."""
     names: tuple[Name, ...]
     tensors: tuple[Tensor, ...]
+    step: Step | None = None
+    """None = the request stands alone."""
 
 
 class Fed(Message, frozen=True, tag="fed"):
@@ -191,6 +201,14 @@ class Data(Message, frozen=True, tag="data"):
     due_s: float
     """When an emulated wire delivers it, on the host's clock; 0 = on arrival."""
     tensor: Tensor | None
+    step: Step | None = None
+
+
+class Release(Message, frozen=True, tag="release"):
+    """A sequence has ended: give back what is kept for it."""
+
+    program: Name
+    sequence: Index
 
 
 class Output(Message, frozen=True, tag="output"):
@@ -278,7 +296,7 @@ class Stop(Message, frozen=True, tag="stop"):
 
 Any_ = (
     Hello | Welcome | Ping | Pong | Ask | Lack | Piece | Stored | Prepare | Prepared | Forget | Feed | Fed | Data
-    | Output | Low | Failed | Collect | Spans | Count | Counted | Probe | Probing | Probed | Stop
+    | Release | Output | Low | Failed | Collect | Spans | Count | Counted | Probe | Probing | Probed | Stop
 )  # fmt: skip
 
 Frame = bytes | memoryview

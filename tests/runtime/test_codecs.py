@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from hocket.errors import FormatError, HocketError, PlanError
 from hocket.runtime.codecs import available, decode, encode, lossless
 
-FLOATS = [codec for codec in available() if codec not in ("png", "jpeg")]
+FLOATS = [codec for codec in available() if codec.partition("+")[0] not in ("png", "jpeg", "laplace", "gaussian")]
 
 
 def round_trip(codec: str, array: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hocket.errors import HocketError, LateError, NodeError
 from hocket.runtime.answers import Answer
+from hocket.runtime.wire import Step
 
 _MOST_CHECKS = 64
 _ROUNDING = 1e-3  # of the largest magnitude: other cuts and processors round differently
@@ -23,6 +24,7 @@ class _Open(NamedTuple):
     inputs: Arrays
     future: "Future[Answer]"
     since_s: float
+    step: Step | None
 
 
 class Desk:
@@ -32,17 +34,21 @@ class Desk:
         self._numbers = itertools.count()
         self._open: dict[int, _Open] = {}
 
-    def take(self, inputs: Arrays, future: "Future[Answer]", since_s: float) -> int | None:
+    def take(self, inputs: Arrays, future: "Future[Answer]", since_s: float, step: Step | None = None) -> int | None:
         """The number of a new request; None = it has been cancelled already."""
         if not future.set_running_or_notify_cancel():
             return None
         request = next(self._numbers)
-        self._open[request] = _Open(inputs, future, since_s)
+        self._open[request] = _Open(inputs, future, since_s, step)
         return request
 
     def inputs(self, request: int) -> Arrays:
         """What it brings."""
         return self._open[request].inputs
+
+    def step(self, request: int) -> Step | None:
+        """Its place in its sequence; None = it stands alone."""
+        return self._open[request].step
 
     def number(self, future: "Future[Answer]") -> int | None:
         """Of the request that a future waits for; None = it has ended."""

@@ -41,6 +41,17 @@ class Submitted(Event):
     request: int
     deadline_s: float = float("inf")
     """The moment from which its answer is of no use."""
+    sequence: int | None = None
+    """That it belongs to; all requests of one go to the run that keeps its states."""
+    goes_on: bool = False
+    """Whether it needs what earlier requests of its sequence have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Event):
+    """A sequence has ended."""
+
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +261,15 @@ class Forget(Command):
     """Let the nodes drop a run."""
 
     run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Command):
+    """Let the nodes of a line give back what they keep for a sequence."""
+
+    run: int
+    line: int
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)

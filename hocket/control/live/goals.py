@@ -1,13 +1,18 @@
 """Which plan should be in force: after a loss, for the next loss, and when the world has moved."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from hocket.control.live.events import Probe, Ready, Store, Tell, Think, Thought, Wanted, Watched
 from hocket.control.live.facts import Facts, Hop, World
+from hocket.control.live.sight import Late
 from hocket.control.live.state import Asked, Run
 from hocket.control.live.turn import Turn
 from hocket.control.live.wishes import View
+
+_OVERDUE = 2.0
+"""Times the usual latency: a request that has been under way for longer says that a link has become slow."""
 
 
 def world_of(turn: Turn) -> World:
@@ -211,6 +216,7 @@ def consider(turn: Turn, fresh: Mapping[Hop | str, float]) -> None:
     """Let the policy look at the world."""
     busy = any(asked.purpose == "policy" for asked in turn.questions.values())
     turn.considered_s = turn.now_s
+    turn.sight = replace(turn.sight, late=overdue(turn))
     turn.memory, wish = turn.policy.see(turn.memory, view_of(turn, fresh))
     if wish is None:
         return
@@ -219,6 +225,25 @@ def consider(turn: Turn, fresh: Mapping[Hop | str, float]) -> None:
             aim(turn, wish.plan)
     elif not busy:
         think(turn, Asked("policy"), wish.kind, world_of(turn), wish.factors)
+
+
+def overdue(turn: Turn) -> dict[Hop, Late]:
+    """Ways over which something should have come by now: of each run, the one that takes longest.
+
+    A link that stands still would otherwise never be seen to be slow: nothing arrives that could tell.
+    """
+    found: dict[Hop, Late] = {}
+    for run in turn.runs.values():
+        facts = turn.plans[run.plan]
+        sent = [turn.requests[each].sent_s for way in run.ways for each in way.under.values() if each in turn.requests]
+        if not sent or not facts.carried:
+            continue
+        waited_s = turn.now_s - min(sent)
+        if waited_s > _OVERDUE * max(facts.value_s, turn.pace_s):
+            rates = {**turn.sight.stated, **{hop: pace.bytes_per_s for hop, pace in turn.sight.paces.items()}}
+            hop = max(facts.carried, key=lambda each: facts.carried[each] / (rates.get(each) or math.inf))
+            found[hop] = Late(turn.now_s, round(facts.carried[hop]), waited_s)
+    return found
 
 
 def view_of(turn: Turn, fresh: Mapping[Hop | str, float]) -> View:

@@ -29,6 +29,7 @@ from hocket.runtime import happenings as runtime
 from hocket.runtime.answers import Answer
 from hocket.runtime.crew import Crew
 from hocket.runtime.fleet import Fleet
+from hocket.runtime.wire import Step
 
 _BEAT_S = 0.1
 _COUNT_S = 1.0
@@ -113,15 +114,16 @@ class Keeper:
         """How far the clocks of two nodes may differ."""
         return self._crew.clock_error_s
 
-    def submit(self, inputs: Arrays, deadline_s: float) -> "Future[Answer]":
+    def submit(self, inputs: Arrays, deadline_s: float, step: Step | None = None) -> "Future[Answer]":
         """Serve a request; its deadline is a moment of `time.monotonic`."""
         future: Future[Answer] = Future()
         submitted_s = time.monotonic()
 
         def come() -> None:
-            request = self._desk.take(inputs, future, submitted_s)
+            request = self._desk.take(inputs, future, submitted_s, step)
             if request is not None:
-                self._happen(events.Submitted(time.monotonic(), request, deadline_s))
+                sequence, goes_on = (None, False) if step is None else (step.sequence, step.start > 0)
+                self._happen(events.Submitted(time.monotonic(), request, deadline_s, sequence, goes_on))
 
         self._put(come)
         return future
@@ -148,6 +150,10 @@ class Keeper:
 
         self._put(switch)
         return done
+
+    def release(self, sequence: int) -> None:
+        """A sequence has ended."""
+        self._put(lambda: self._happen(events.Released(time.monotonic(), sequence)))
 
     def pardon(self, node: str) -> None:
         """Let a node be used again that was excluded for its answers."""
@@ -319,11 +325,13 @@ class Keeper:
         match command:
             case events.Send(request, run, line, number):
                 self._sightings.sent((run, line, number), request)
-                self._crew.start((run, line), number, self._desk.inputs(request))
+                self._crew.start((run, line), number, self._desk.inputs(request), self._desk.step(request))
             case events.Finish(request, run, line, number):
                 self._finish(request, run, self._came[run, line, number])
             case events.Fail(request, sentence, late):
                 self._desk.fail(request, sentence, late=late)
+            case events.Release(run, line, sequence):
+                self._crew.release((run, line), sequence)
             case events.Drop(run, line, numbers):
                 self._crew.drop((run, line), numbers)
             case events.Again(check, run, line, number):
@@ -355,9 +363,11 @@ class Keeper:
         stop_s = time.monotonic()
         task = self._problem.task
         self._sightings.answered(task.name, task.source, request, stop_s - answer.latency_s, stop_s)
-        inputs = self._desk.inputs(request)
+        inputs, step = self._desk.inputs(request), self._desk.step(request)
         self._desk.finish(request, answer)
         share = 1.0 if self._state.doubted else self._state.rules.audit
+        if step is not None:
+            return  # it cannot be computed again without what came before it
         check = self._audits.take(share, self._plan_of(run), inputs, answer.outputs)
         if check is not None:
             self._inbox.put(lambda: self._happen(events.Check(time.monotonic(), check, run)))

@@ -66,15 +66,19 @@ class Planner:
             start_new_session=True,
         )
         self._replied = replied
-        self._send_begin = (problem.to_json(), list(manner))
+        self._open: set[int] = set()
         self._lock = threading.Lock()
-        self._send(self._send_begin)
+        self._send((problem.to_json(), list(manner)))
         self._reader = threading.Thread(target=self._read, name="hocket-planner", daemon=True)
         self._reader.start()
 
     def ask(self, question: Question) -> None:
-        """Ask; the reply comes later."""
-        self._send(question)
+        """Ask; the reply comes later, also where the planner has ended: then it says so."""
+        self._open.add(question.number)
+        try:
+            self._send(question)
+        except NodeError:
+            self._fail()
 
     def close(self) -> None:
         """End the process, whatever it is thinking about."""
@@ -97,7 +101,15 @@ class Planner:
     def _read(self) -> None:
         pipe = self._process.stdout
         while pipe is not None and (data := _next(pipe)) is not None:
-            self._replied(msgspec.msgpack.decode(data, type=Reply))
+            reply = msgspec.msgpack.decode(data, type=Reply)
+            self._open.discard(reply.number)
+            self._replied(reply)
+        self._fail()
+
+    def _fail(self) -> None:
+        """Nothing is answered any more: what serves goes on without a planner."""
+        while self._open:
+            self._replied(Reply(self._open.pop(), (), (), "the planner has ended; open a new session", None))
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:

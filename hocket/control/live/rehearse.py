@@ -27,6 +27,8 @@ from hocket.program import Program, Span
 from hocket.program.sending import finish_s
 
 _BEAT_S = 0.1
+_LEAST_BYTES = 200
+"""Of any message, so that none passes a link that stands still."""
 
 
 class Worlds(NamedTuple):
@@ -66,7 +68,7 @@ def rehearse(
     manner: Manner | None = None,
     rules: Rules | None = None,
     worlds: Worlds | None = None,
-    known: Cluster | None = None,
+    known: Problem | None = None,
     slow: Mapping[str, RateTrace] | None = None,
 ) -> Rehearsal:
     """Serve requests at some moments of simulated time.
@@ -79,12 +81,13 @@ def rehearse(
         manner: how to solve again.
         rules: how careful to be.
         worlds: how long the rest takes.
-        known: the cluster as it is described to the planner; absent = with the mean of each trace.
+        known: the problem as it is described to the planner, which keeps with it what it has found; absent = with the
+            mean of each trace.
         slow: node -> how many times longer than promised it computes, over time.
     """
     if not arrivals_s:
         raise PlanError("a rehearsal needs at least one request; give it arrivals")
-    planned = problem.replace(cluster=known or described(problem.cluster))
+    planned = known or problem.replace(cluster=described(problem.cluster))
     reality = _Reality(problem, slow or {})
     careful = rules or Rules(standby="none")
     return _Stage(reality, planned, plan, policy, manner or Manner("chain_dp"), careful, worlds or Worlds()).play(
@@ -249,7 +252,7 @@ class _Stage:
         if wire is None:
             return
         resources = [self._cluster.resource[name] for name in wire.resources]
-        stop_s = (finish_s(resources, now_s, nbytes) if resources else now_s) + wire.latency_s
+        stop_s = (finish_s(resources, now_s, max(nbytes, _LEAST_BYTES)) if resources else now_s) + wire.latency_s
         if stop_s < math.inf:
             self._at(stop_s, events.Probed(stop_s, hop, nbytes, now_s))
             self._seen.append((stop_s, events.Sample(hop, nbytes, now_s, stop_s)))

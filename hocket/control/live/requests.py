@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from hocket.control.live.audits import checked
-from hocket.control.live.events import Answered, Cancelled, Drop, Probe, Refused, Submitted
+from hocket.control.live.events import Answered, Cancelled, Drop, Probe, Refused, Release, Released, Submitted
 from hocket.control.live.state import Request
-from hocket.control.live.turn import Turn
+from hocket.control.live.turn import LOST, Turn
 
 _PACE = 0.1
 """Weight of the newest answer in the usual time of a request."""
@@ -13,13 +13,23 @@ _PACE = 0.1
 
 def submitted(turn: Turn, event: Submitted) -> None:
     """A request has come: it waits for room, or learns at once that nothing can serve it."""
-    turn.requests[event.request] = Request(event.at_s, event.deadline_s)
+    turn.requests[event.request] = Request(event.at_s, event.deadline_s, sequence=event.sequence)
     if turn.trouble:
         turn.fail(event.request, turn.trouble)
+        return
+    if event.goes_on and event.sequence not in turn.homes:
+        turn.fail(event.request, LOST)
         return
     turn.queue.append(event.request)
     late(turn)
     turn.pump()
+
+
+def released(turn: Turn, event: Released) -> None:
+    """A sequence has ended: its states are given back."""
+    home = turn.homes.pop(event.sequence, None)
+    if home is not None:
+        turn.say(Release(*home, event.sequence))
 
 
 def cancelled(turn: Turn, event: Cancelled) -> None:

@@ -1,6 +1,7 @@
 """A live session of one task: requests go in, answers come out, and it stays up while the world changes."""
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,10 @@ from hocket.control.live.thinking import changed, facts_of
 from hocket.cost import Problem
 from hocket.errors import LateError, NodeError, PlanError
 from hocket.plan import Plan
-from hocket.program import Trace
+from hocket.program import Span, Trace
 from hocket.runtime.answers import Answer, check_inputs
 from hocket.runtime.session import measured_trace
+from hocket.runtime.wire import Step
 
 _LOOK_S = 0.01
 
@@ -70,6 +72,7 @@ class LiveSession:
     ) -> None:  # fmt: skip
         self.problem, self.window, self.timeout_s = problem, window, timeout_s
         self._keeper, self._shelf, self._log = keeper, shelf, log
+        self._sequences = itertools.count(1)
         # Inputs are the same in every plan: any program says what they are.
         self._program = shelf.made(0)[0].program
 
@@ -81,12 +84,15 @@ class LiveSession:
 
     # ------------------------------------------------------------ requests
 
-    def submit(self, inputs: Mapping[str, np.ndarray], *, deadline_s: float | None = None) -> "Future[Answer]":
+    def submit(
+        self, inputs: Mapping[str, np.ndarray], *, deadline_s: float | None = None, step: Step | None = None
+    ) -> "Future[Answer]":
         """Send a request; the answer comes in the future.
 
         Args:
             inputs: name -> array, as the model wants them; copied.
             deadline_s: seconds from now after which the answer is of no use; None = the session's timeout.
+            step: its place in a sequence of `open_sequence`, for models that keep states on their nodes.
 
         Raises:
             FormatError: the inputs are not those of the model.
@@ -95,7 +101,18 @@ class LiveSession:
         limit_s = self.timeout_s if deadline_s is None else deadline_s
         if not limit_s > 0:
             raise PlanError(f"a deadline is more than 0 s from now, got {limit_s:g}; give the request some time")
-        return self._keeper.submit(check_inputs(self._program, inputs), time.monotonic() + limit_s)
+        return self._keeper.submit(check_inputs(self._program, inputs), time.monotonic() + limit_s, step)
+
+    def open_sequence(self) -> int:
+        """The number of a new sequence, whose requests find what its earlier ones have left on the nodes.
+
+        When the nodes that keep it fail, its requests do: read it again from its beginning, as a new sequence.
+        """
+        return next(self._sequences)
+
+    def end_sequence(self, sequence: int) -> None:
+        """Give back what the nodes keep for a sequence."""
+        self._keeper.release(sequence)
 
     def run(self, inputs: Mapping[str, np.ndarray], *, deadline_s: float | None = None) -> Answer:
         """Serve one request and wait for its answer."""
@@ -232,7 +249,11 @@ class LiveSession:
 
     def trace(self) -> Trace:
         """What the nodes and links did lately, by request, on one clock."""
-        return measured_trace(self.problem.task.name, self._keeper.spans(), self._keeper.clock_error_s)
+        return measured_trace(self.problem.task.name, self.spans(), self._keeper.clock_error_s)
+
+    def spans(self) -> list[Span]:
+        """The same in the order in which it became known, on `time.monotonic`; what is new stands at the end."""
+        return self._keeper.spans()
 
     def counters(self) -> Mapping[str, Mapping[str, int]]:
         """Node -> what it counted: dropped, refused and held; memory and energy where they are known."""

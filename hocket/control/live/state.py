@@ -125,6 +125,7 @@ class Request:
     refusals: tuple[str, ...] = ()
     where: tuple[tuple[int, int, int], ...] = ()
     """Run, line and number of every try that may still bring an answer."""
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ class State:
     requests: Mapping[int, Request] = field(default_factory=dict)
     queue: tuple[int, ...] = ()
     """Requests to be sent, the next one first; some may have a try under way as well."""
+    homes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Sequence -> run and line that keep its states."""
     questions: Mapping[int, Asked] = field(default_factory=dict)
     next: int = 1
     """The next number of a run or question."""

@@ -22,6 +22,7 @@ from hocket.control.live.events import (
     Probed,
     Ready,
     Refused,
+    Released,
     Submitted,
     Thought,
     Tick,
@@ -114,6 +115,7 @@ def _tick(turn: Turn, event: Tick) -> None:
 
 _HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     Submitted: requests.submitted,
+    Released: requests.released,
     Cancelled: requests.cancelled,
     Check: audits.check,
     Compared: health.compared,

@@ -1,8 +1,8 @@
 """What the planner does with a question: the problem as the world is now, solved; and what deciding needs of a plan."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from hocket.cluster import Cluster, Direction, Link
 from hocket.control.live.facts import Facts, Hop, Line, World
@@ -14,10 +14,11 @@ from hocket.plan.diff import diff
 from hocket.plan.lower import lower
 from hocket.profile import Profile
 from hocket.program import Program, Resource
-from hocket.solvers import solve
+from hocket.solvers import Solver, all_solvers, solve
 
 _KEPT = "kept plans of worlds"
-_MOST_KEPT = 1000
+_MOST_KEPT = 10_000
+Kept = TypeVar("Kept")
 
 
 class Manner(NamedTuple):
@@ -56,7 +57,7 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
     found: list[tuple[Plan, Facts]] = []
     sentence, current_s = "", None
     for factor in factors if kind == "table" else (1.0,):
-        answer = _kept(problem, manner, faster(problem, world, factor))
+        answer = _best(problem, manner, faster(problem, world, factor))
         if isinstance(answer, str):
             sentence = sentence or _without(world, answer)
             continue
@@ -71,33 +72,54 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
     return Thoughts(tuple(found), "" if found else sentence, current_s)
 
 
-def _kept(problem: Problem, manner: Manner, world: World) -> tuple[Plan, Facts] | str:
+def _best(problem: Problem, manner: Manner, world: World) -> tuple[Plan, Facts] | str:
     """The best plan of a world and its facts, or why there is none."""
-    kept: dict[Hashable, tuple[Plan, Facts] | str] = problem.__dict__.setdefault(_KEPT, {})
-    key = (manner, _key(world))
-    if key not in kept:
-        if len(kept) >= _MOST_KEPT:
-            kept.clear()
+
+    def work() -> tuple[Plan, Facts] | str:
         try:
             there = changed(problem, world)
-            plan = solve(there, manner.solver, seed=manner.seed, time_limit_s=manner.time_limit_s).plan
-            kept[key] = plan, facts_of(there, plan)
+            plan = solve(
+                there, _solver(problem, manner.solver), seed=manner.seed, time_limit_s=manner.time_limit_s
+            ).plan
+            return plan, facts_of(there, plan)
         except HocketError as error:
             return str(error)
-    return kept[key]
+
+    return _kept(problem, (manner, _key(world)), work)
 
 
-def _key(world: World) -> Hashable:
-    return frozenset(world.rates.items()), frozenset(world.loads.items()), world.missing, world.cut
+def _solver(problem: Problem, name: str) -> Solver | str:
+    """A solver by its name, which is looked up once: to look through installed packages takes longer than to solve."""
+    known = _kept(problem, ("solver", name), lambda: all_solvers().get(name))
+    return name if known is None else known()
 
 
 def value_of(problem: Problem, world: World, plan: Plan) -> float | None:
     """Predicted latency of a plan in a world; None = it cannot run there."""
-    try:
-        cost = evaluate(changed(problem, world), plan)
-    except HocketError:
-        return None
-    return _seconds(cost) if cost.feasible else None
+
+    def work() -> float | None:
+        try:
+            cost = evaluate(changed(problem, world), plan)
+        except HocketError:
+            return None
+        return _seconds(cost) if cost.feasible else None
+
+    return _kept(problem, (plan.to_json(), _key(world)), work)
+
+
+def _kept(problem: Problem, key: Hashable, work: Callable[[], Kept]) -> Kept:
+    """What was worked out before, or is now."""
+    kept: dict[Hashable, Any] = problem.__dict__.setdefault(_KEPT, {})
+    if key not in kept:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[key] = work()
+    found: Kept = kept[key]
+    return found
+
+
+def _key(world: World) -> Hashable:
+    return frozenset(world.rates.items()), frozenset(world.loads.items()), world.missing, world.cut
 
 
 def facts_of(problem: Problem, plan: Plan) -> Facts:

@@ -10,6 +10,7 @@ from hocket.control.live.events import Command, Drop, Fail, Finish, Forget, Prep
 from hocket.control.live.facts import Facts, Hop
 from hocket.control.live.state import Health, Request, Run, State, Way
 
+LOST = "the states of its sequence are lost; read the sequence again from its beginning"
 Attempt = tuple[int, int, int]
 """Run, line, number."""
 
@@ -37,6 +38,7 @@ class Turn:
         self.questions = dict(state.questions)
         self.counts: dict[str, int] = dict(state.counts)
         self.checks: dict[Attempt, float] = dict(state.checks)
+        self.homes: dict[int, tuple[int, int]] = dict(state.homes)
         self.queue: list[int] = list(state.queue)
         self.active, self.home, self.goal, self.paused = state.active, state.home, state.goal, state.paused
         self.next, self.trouble, self.pace_s = state.next, state.trouble, state.pace_s
@@ -67,13 +69,16 @@ class Turn:
 
     def send(self, request: int, run: int) -> bool:
         """Send a request into a run; False = the line whose turn it is has no room."""
-        there = self.runs[run]
+        there, known = self.runs[run], self.requests[request]
         total = sum(way.sent for way in there.ways) + 1
         line = max(range(len(there.ways)), key=lambda i: (there.ways[i].fraction * total - there.ways[i].sent, -i))
-        if not there.ways[line].room:
+        if known.sequence is not None:
+            run, line = self.homes.get(known.sequence, (run, line))
+        if not self.runs[run].ways[line].room:
             return False
+        if known.sequence is not None:
+            self.homes[known.sequence] = (run, line)
         number = self.place(request, run, line)
-        known = self.requests[request]
         self.requests[request] = replace(
             known, sent_s=self.now_s, tries=known.tries + 1, where=(*known.where, (run, line, number))
         )
@@ -127,10 +132,22 @@ class Turn:
 
     def pump(self) -> None:
         """Send what can be sent."""
-        while self.queue and self.active is not None and not self.paused:
-            if not self.send(self.queue[0], self.active):
-                return
-            self.queue.pop(0)
+        waiting, self.queue = self.queue, []
+        full: set[int] = set()
+        for position, request in enumerate(waiting):
+            run = self._run_for(request)
+            if run is None or run in full or not self.send(request, run):
+                self.queue.append(request)
+                full |= set() if run is None else {run}
+                if not self.homes:  # nobody behind it could go anywhere else
+                    self.queue += waiting[position + 1 :]
+                    return
+
+    def _run_for(self, request: int) -> int | None:
+        sequence = self.requests[request].sequence
+        if sequence in self.homes:
+            return self.homes[sequence][0]
+        return None if self.paused else self.active
 
     def _close(self, request: int, answered: Attempt | None) -> None:
         known = self.requests.pop(request)
@@ -167,12 +184,16 @@ class Turn:
         self.say(Forget(run))
 
     def abandon(self, run: int) -> None:
-        """Whatever is under way in a run is sent again elsewhere."""
+        """Whatever is under way in a run is sent again elsewhere; sequences that it kept have to begin again."""
+        lost = {sequence for sequence, (home, _) in self.homes.items() if home == run}
+        self.homes = {sequence: home for sequence, home in self.homes.items() if sequence not in lost}
         for line, way in enumerate(self.runs[run].ways):
             numbers = tuple(way.under)
             for number in numbers:
                 request = self.take_back((run, line, number))
-                if request in self.requests and not self.requests[request].where:
+                if request in self.requests and self.requests[request].sequence in lost:
+                    self.fail(request, LOST)
+                elif request in self.requests and not self.requests[request].where:
                     self.again(request)
             if numbers:
                 self.say(Drop(run, line, numbers))
@@ -218,18 +239,27 @@ class Turn:
         """What is under way in a run that is not relied on goes elsewhere as well; the first answer counts."""
         for way in self.runs[run].ways:
             for request in way.under.values():
-                self.again(request)
+                if request in self.requests and self.requests[request].sequence is None:
+                    self.again(request)
 
     def collect(self) -> None:
         """Let go of runs that nothing needs."""
         idle = [
             number
             for number, run in self.runs.items()
-            if run.idle and number != self.active and not self._needed(run) and not (self._coming(run))
+            if run.idle
+            and not self._keeps(number)
+            and number != self.active
+            and not self._needed(run)
+            and not (self._coming(run))
         ]
         idle.sort(key=lambda number: -self.runs[number].used_s)
         for number in idle[self.rules.keep :]:
             self.forget(number)
+
+    def _keeps(self, run: int) -> bool:
+        """Whether it keeps states of a sequence."""
+        return any(home == run for home, _ in self.homes.values())
 
     def _needed(self, run: Run) -> bool:
         if run.plan in (self.goal, self.judge):
