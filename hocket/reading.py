@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hocket.cluster import Cluster
 from hocket.cost import Cost, Problem
+from hocket.cost.leakage import LeakageTable
 from hocket.errors import FormatError
 from hocket.graph import Graph
 from hocket.nouns import Noun, decode_json, read_bytes
@@ -12,7 +13,9 @@ from hocket.profile import Predictor, Profile
 from hocket.program import Program, Trace
 from hocket.solvers import Solution
 
-NOUNS: tuple[type[Noun], ...] = (Graph, Cluster, Profile, Predictor, Problem, Plan, Program, Cost, Trace, Solution)
+NOUNS: tuple[type[Noun], ...] = (
+    Graph, Cluster, Profile, Predictor, Problem, Plan, Program, Cost, Trace, Solution, LeakageTable
+)  # fmt: skip
 
 
 def load(path: str | Path) -> Noun:

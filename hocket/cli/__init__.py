@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hocket.cli import comparing, execution, parts, planning, preparing
+from hocket.cli import comparing, execution, lab, language, parts, planning, preparing, privacy, serving, top
 from hocket.errors import HocketError
 
 app = typer.Typer(
@@ -14,12 +14,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (planning, preparing, execution, comparing, parts):
+for module in (planning, preparing, execution, comparing, parts, privacy, serving, language, top):
     for command in module.COMMANDS:
         app.command()(command)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(parts.node)
+app.add_typer(lab.app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands that show or run a part: the solvers, the zoo, keys, a node."""
+"""Commands that show or run a part: the solvers, the zoo, keys, a node, and who announces one."""
 
 import runpy
 import sys
@@ -9,11 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from hocket import view
-from hocket.cli.common import Json, print_json, read_model, read_problem_file
+from hocket.cli.common import Json, print_json, progress_bar, read_model, read_problem_file
+from hocket.cluster import write_toml
 from hocket.cluster.checks import did_you_mean
-from hocket.errors import RefusedError
+from hocket.control.probe import probe
+from hocket.errors import NodeError, RefusedError
 from hocket.graph.topology import blocks, boundaries
+from hocket.nouns import write_whole
 from hocket.runtime.keys import save_keys
+from hocket.runtime.mdns import PLAINTEXT, Announcement, publics, split_trusted
+from hocket.runtime.mdns import discover as listen_for_nodes
 from hocket.solvers import all_solvers, table_of
 from hocket.units import show
 from hocket.zoo import NAMES
@@ -100,10 +105,78 @@ def keys(
         print(f"public key {public} in {folder}; the secret beside it stays on its machine")
 
 
+def discover(
+    seconds: Annotated[float, typer.Option(help="How long to listen.", min=0.1, max=3600)] = 3.0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Measure the nodes that are trusted, and write a cluster file."),
+    ] = None,
+    keys: Annotated[Path | None, typer.Option(help="Our secret key file, for nodes that encrypt.")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="Trust these keys: a .pub file, a folder of them, or a public key. May be repeated."),
+    ] = None,
+    plaintext: Annotated[bool, typer.Option(help="Trust nodes that do not encrypt.")] = False,
+    trust: Annotated[bool, typer.Option(help="Trust whatever was found, after you have compared the keys.")] = False,
+    interface: Annotated[
+        list[str] | None, typer.Option(help="Address of an interface to listen on; default: all. May be repeated.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the nodes that announce themselves in the local network (hocket node --advertise)."""
+    found = listen_for_nodes(seconds, interface)
+    listed = [key for source in allow or () for key in publics(source)]
+    trusted, strangers = split_trusted(found, listed, plaintext=plaintext)
+    if output is not None and strangers and _confirmed(strangers, trust):
+        trusted = found
+    rows = [
+        {
+            "node": each.name,
+            "address": each.address,
+            "key": each.key or PLAINTEXT,
+            "cores": each.cores,
+            "version": each.version,
+            "trusted": each in trusted,
+            "token": each.token,
+        }
+        for each in found
+    ]
+    if json:
+        print_json({"found": rows, "cluster": str(output) if output else None})
+    else:
+        shown = [{key: value for key, value in row.items() if key != "token"} for row in rows]
+        view.print_table(f"nodes that announced themselves within {seconds:g} s", shown)
+    if output is not None:
+        if not found:
+            raise NodeError(
+                f"no node announced itself within {seconds:g} s; start them with --advertise, or listen longer"
+            )
+        _measure(trusted, output, keys, plaintext=plaintext or trust, quiet=json)
+
+
+def _confirmed(strangers: Sequence[Announcement], trust: bool) -> bool:
+    """Whether the user says that these are the nodes they say they are."""
+    if trust or not sys.stdin.isatty():
+        return trust
+    for each in strangers:
+        print(f"{each.name} at {each.address} has the key {each.key or PLAINTEXT}", file=sys.stderr)
+    return typer.confirm("Anybody can announce a node. Are these the keys that your nodes printed?", err=True)
+
+
+def _measure(trusted: Sequence[Announcement], output: Path, keys: Path | None, *, plaintext: bool, quiet: bool) -> None:
+    if not trusted:
+        raise NodeError(
+            "none of the nodes found is trusted, since no list has its key; compare keys, then give --allow or --trust"
+        )
+    with progress_bar(quiet=quiet) as tell:
+        cluster = probe([each.token for each in trusted], keys=keys, plaintext=plaintext, progress=tell)
+    write_whole(output, write_toml(cluster).encode())
+
+
 def node(context: typer.Context) -> None:
     """Be a node (the same as `python -m hocket.runtime`, which loads less); --help lists its options."""
     sys.argv = ["hocket node", *context.args]
     runpy.run_module("hocket.runtime", run_name="__main__")
 
 
-COMMANDS = (solvers, zoo, keys)
+COMMANDS = (solvers, zoo, keys, discover)

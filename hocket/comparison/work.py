@@ -134,7 +134,9 @@ def _of_plan(problem: Problem, plan: Plan) -> dict[str, Any]:
     inputs = {task.name: task for task in problem.tasks}
     runs = [run for entry in plan.entries for run in entry.where]
     nodes = {node for run in runs for node in _nodes(run.on)}
-    covered = not plan.variant and all(_plain(entry, inputs[entry.task]) for entry in plan.entries)
+    # Requests that are dealt among several entries of one task share the load, which no single entry can do.
+    dealt = len({entry.task for entry in plan.entries}) < len(plan.entries)
+    covered = not (plan.variant or dealt) and all(_plain(entry, inputs[entry.task]) for entry in plan.entries)
     return {"nodes": len(nodes), "covered": covered}
 
 

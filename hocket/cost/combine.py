@@ -122,6 +122,7 @@ def _dealt(problem: Problem, task: Task, parts: Sequence[Part]) -> Cost:
         reliability=mean("reliability"),
         memory_bytes=memory_bytes(task.graph, merged, whole_model=problem.whole_model),
         busy_s=dict(sorted(busy.items())),
+        violations=tuple(dict.fromkeys(broken for part in parts for broken in part.cost.violations)),
     )
 
 

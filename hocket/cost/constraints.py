@@ -1,6 +1,7 @@
 """The constraints C2 to C6 of the survey and the limits of an objective, each in one place.
 
-C1 (the plan covers the graph, on nodes that exist and can reach each other) is checked by `plan.lower`.
+C1 (the plan covers the graph, on nodes that exist and can reach each other) is checked by `plan.lower`, and who sees
+private tensors by `cost.trust`, entry by entry.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,11 +27,12 @@ def violations(
     Args:
         problem: the constraints.
         cost: of all tasks together.
-        costs: task -> its own cost; refused tasks are not there.
+        costs: task -> its own cost, with what its entries break by themselves; refused tasks are not there.
         plan: whose shares are added up; absent = nobody has a share.
     """
     shares = reserved(problem.cluster, plan) if plan else {}
     return (
+        *(broken for own in costs.values() for broken in own.violations),
         *_shares(problem, shares),
         *_load(problem, costs, shares),
         *_per_task(problem, costs),
@@ -121,6 +123,8 @@ def _memory(problem: Problem, cost: Cost) -> Iterator[Violation]:
 
 def _limits(problem: Problem, cost: Cost) -> Iterator[Violation]:
     for metric, limit in sorted(problem.objective.limits.items()):
+        if metric == "leakage":
+            continue  # it says which tensors are private
         if metric == "reliability":
             if cost.reliability < limit:
                 yield Violation(

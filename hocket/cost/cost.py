@@ -10,7 +10,7 @@ class Violation(Value, frozen=True):
     """A constraint that a plan breaks."""
 
     constraint: str
-    """C1 ... C6 of the survey, or `limit`."""
+    """C1 ... C6 of the survey, `limit`, or `trust`."""
     sentence: str
     """Rule, values and what would make it fit."""
 

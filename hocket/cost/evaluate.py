@@ -11,6 +11,7 @@ from hocket.cost.engine import Durations, Job, timeline
 from hocket.cost.metrics import busy_s, energy_j, memory_bytes, price_usd, sending_s
 from hocket.cost.problem import Problem, Task
 from hocket.cost.survival import reliability
+from hocket.cost.trust import exposures
 from hocket.cost.work import segment_s
 from hocket.errors import PlanError
 from hocket.plan import Entry, Plan
@@ -205,6 +206,7 @@ def judge_entry(problem: Problem, task: Task, entry: Entry, *, trace: bool = Fal
         reliability=reliability(cluster, program),
         memory_bytes=memory_bytes(task.graph, program, whole_model=problem.whole_model),
         busy_s=stations,
+        violations=tuple(exposures(problem, task, program)),
         trace=Trace(name=task.name, judge="predicted", spans=tuple(spans)) if trace else None,
     )
     return cost, program

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from hocket.cluster import Cluster, load_cluster
-from hocket.cost.problem import NonNegative, Objective, Probability, Problem, Task
+from hocket.cost.leakage import LeakageTable
+from hocket.cost.problem import NonNegative, Objective, Probability, Problem, Task, Trust
 from hocket.cost.queueing import Queue
+from hocket.cost.trust import RAW
 from hocket.errors import FormatError
 from hocket.graph import Graph
 from hocket.nouns import complaint, read_bytes
@@ -55,8 +57,8 @@ def problem_for(
 
 
 FORMAT = "hocket.problem/1"
-_TASK_KEYS = {"name", "model", "shape", "profile", "source", "inputs", "outputs", "rate", "deadline",
-              "accuracy", "reliability", "weight", "priority", "refusal_cost"}  # fmt: skip
+_TASK_KEYS = {"name", "model", "shape", "profile", "source", "inputs", "outputs", "rate", "deadline", "accuracy",
+              "reliability", "weight", "priority", "refusal_cost", "private", "trust", "leakage"}  # fmt: skip
 _KEYS = {"format", "cluster", "task", "objective", "margin", "queue", "whole_model"}
 
 
@@ -138,14 +140,17 @@ def _task(
             raise FormatError(f"{where}: the key {key!r} is text, got {data[key]!r}; correct that key")
     profile = Profile.load(path.parent / data["profile"]) if "profile" in data else formula_profile(graph, cluster)
     source = cluster.require(data.get("source", cluster.source)).name
+    graph_inputs = [tensor.name for tensor in graph.inputs]
     fields = {"accuracy": "accuracy_floor", "reliability": "reliability_floor", "weight": "weight",
-              "priority": "priority", "refusal_cost": "refusal_cost"}  # fmt: skip
+              "priority": "priority", "refusal_cost": "refusal_cost", "trust": "trust"}  # fmt: skip
     values = {
         "name": data.get("name", graph.name),
-        "inputs": data.get("inputs", {tensor.name: source for tensor in graph.inputs}),
+        "inputs": data.get("inputs", dict.fromkeys(graph_inputs, source)),
         "outputs": data.get("outputs", dict.fromkeys(graph.outputs, source)),
         "rate_per_s": parse(data.get("rate", 0), "per_s"),
         "deadline_s": parse(data["deadline"], "seconds") if "deadline" in data else None,
+        "private": list(graph_inputs) if data.get("private") == "all" else data.get("private", []),
+        "leakage": _leakage(path, where, graph, data.get("leakage", {})),
         **{field: data[key] for key, field in fields.items() if key in data},
     }
     try:
@@ -165,6 +170,25 @@ class _TaskFields(msgspec.Struct, omit_defaults=True):
     weight: NonNegative = 1.0
     priority: int = 0
     refusal_cost: NonNegative | None = None
+    private: tuple[str, ...] = ()
+    trust: Trust = 0
+    leakage: dict[str, dict[str, Probability]] = {}
+
+
+def _leakage(path: Path, where: str, graph: Graph, data: object) -> object:
+    """A table that `hocket leakage` wrote, by its path, or tensor -> leakage, or tensor -> codec -> leakage."""
+    if isinstance(data, str):
+        table = LeakageTable.load(path.parent / data)
+        sha256 = graph.source.sha256 if graph.source else ""
+        if table.sha256 and sha256 and table.sha256 != sha256:
+            raise FormatError(
+                f"{where}: leakage is measured of one model file, and {data!r} is of {table.sha256[:12]} where"
+                f" {sha256[:12]} was given; measure this model"
+            )
+        return table.by_tensor()
+    if not isinstance(data, dict):
+        raise FormatError(f"{where}: the key 'leakage' is the path of a table or a table, got {data!r}; give one")
+    return {tensor: known if isinstance(known, dict) else {RAW: known} for tensor, known in data.items()}
 
 
 def _shapes(where: str, data: object) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from hocket.cluster import Cluster
-from hocket.errors import FormatError, GraphError, PlanError, ProfileError
+from hocket.errors import FormatError, GraphError, InfeasibleError, PlanError, ProfileError
 from hocket.graph import Graph
 from hocket.nouns import Noun, Value
 from hocket.profile import Profile
@@ -15,6 +15,7 @@ from hocket.profile import Profile
 Metric = Literal["latency", "sequential", "period", "energy", "price", "weighted"]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Trust = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Task(Value, frozen=True, dict=True):
@@ -38,6 +39,12 @@ class Task(Value, frozen=True, dict=True):
     """What it costs, in the unit of the objective, not to serve this task; None = it has to be served."""
     input_codecs: dict[str, float] = {}
     """Lossless codecs that fit the inputs (`png`, `raw+zlib`) -> bytes after / bytes before."""
+    private: tuple[str, ...] = ()
+    """Inputs that only trusted nodes may see; see `cost.trust`."""
+    trust: Trust = 0
+    """Least trust of the nodes that may see them."""
+    leakage: dict[str, dict[str, Probability]] = {}
+    """Tensor -> codec -> how much of the private inputs it gives away, measured; see `hocket leakage`."""
 
     @cached_property
     def source(self) -> str:
@@ -52,7 +59,8 @@ class Objective(Value, frozen=True):
     weights: dict[str, NonNegative] = {}
     """For `weighted`: metric -> weight."""
     limits: dict[str, NonNegative] = {}
-    """Metric -> most it may be (least, for reliability and accuracy): epsilon-constraints and C3, C5."""
+    """Metric -> most it may be (least, for reliability and accuracy): epsilon-constraints and C3, C5; `leakage` -> most
+    that a tensor may give away of the private inputs it is computed from, to be no longer private itself."""
     aggregate: Literal["mean", "max", "sum"] = "mean"
     """Over several tasks, weighted by `Task.weight`."""
 
@@ -76,6 +84,7 @@ class Problem(Noun, frozen=True, tag="hocket.problem/1", dict=True):
             _check_ends(task)
             for node in (*task.inputs.values(), *task.outputs.values()):
                 self.cluster.require(node)
+            _check_private(task, self.cluster)
             names = {operator.name for operator in task.graph.operators}
             for entry in task.profile.entries:
                 missing = names - entry.seconds.keys()
@@ -173,3 +182,27 @@ def _check_ends(task: Task) -> None:
             )
     if not task.outputs:
         raise GraphError(f"a task has an output that somebody needs, and {task.name!r} has none; name its node")
+
+
+def _check_private(task: Task, cluster: Cluster) -> None:
+    """What is private is an input, where it is born may see it, and what leaks is a tensor.
+
+    Raises:
+        GraphError: something else is private or leaks.
+        InfeasibleError: it is born where it may not be seen.
+    """
+    for name in task.leakage:
+        if name not in task.graph.tensor:
+            raise GraphError(f"what leaks is a tensor of {task.graph.name!r}, and {name!r} is none; correct its name")
+    for name in task.private:
+        if name not in task.inputs:
+            raise GraphError(
+                f"what is private is an input, and {name!r} of {task.name!r} is none of"
+                f" {', '.join(task.inputs)}; correct its name"
+            )
+        home = cluster.node[task.inputs[name]]
+        if home.trust < task.trust:
+            raise InfeasibleError(
+                f"the input {name!r} of {task.name!r} is private to nodes of trust {task.trust} or more, and it is born"
+                f" on {home.name!r}, whose trust is {home.trust}; trust that node more or ask for less"
+            )

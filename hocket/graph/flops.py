@@ -13,7 +13,9 @@ _FREE = {
 }  # fmt: skip
 """Kinds that move data and compute nothing."""
 _PER_ELEMENT = {"Softmax": 5, "LogSoftmax": 6, "LayerNormalization": 8, "RMSNormalization": 5, "BatchNormalization": 2,
-                "InstanceNormalization": 8, "GroupNormalization": 8, "Gelu": 8, "LRN": 8}  # fmt: skip
+                "InstanceNormalization": 8, "GroupNormalization": 8, "Gelu": 8, "LRN": 8,
+                "SkipLayerNormalization": 9, "SkipSimplifiedLayerNormalization": 6, "FastGelu": 8, "BiasGelu": 9,
+                "QuickGelu": 5}  # fmt: skip
 """Operations per element of kinds that take more than one; the usual counts, which differ between authors."""
 
 
@@ -43,12 +45,24 @@ def _gemm(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> float:
 def _attention(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> float:
     """Scores and their product with the values; inputs (batch, heads, length, width) or (batch, length, hidden)."""
     query, key, value = (shapes[node.input[index]] for index in range(3))
+    past = shapes[node.input[4]][2] if len(node.input) > 4 and node.input[4] else 0
     if len(query) == 4:
-        return prod(query[:3]) * key[2] * (query[3] + value[3])
+        return prod(query[:3]) * (past + key[2]) * (query[3] + value[3])
     heads = attribute(node, "q_num_heads", 1)
     kv_heads = attribute(node, "kv_num_heads", heads)
     widths = query[2] // heads + value[2] // kv_heads
-    return query[0] * heads * query[1] * key[1] * widths
+    return query[0] * heads * query[1] * (past + key[1]) * widths
+
+
+def _group_attention(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> float:
+    """As attention over the whole capacity of the cache; how much of it is filled, the shapes do not tell."""
+    batch, rows, width = shapes[node.output[0]]
+    past = shapes[node.input[3]][2] if len(node.input) > 3 and node.input[3] else 0
+    return 2 * batch * rows * max(past, rows) * width
+
+
+def _block_matmul(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> float:
+    return prod(shapes[node.output[0]]) * attribute(node, "K", 0)
 
 
 def _recurrent(gates: int) -> Callable[[onnx.NodeProto, Mapping[str, Shape]], float]:
@@ -68,7 +82,9 @@ _MACS: dict[str, Callable[[onnx.NodeProto, Mapping[str, Shape]], float]] = {
     "MatMul": _matmul,
     "MatMulInteger": _matmul,
     "Gemm": _gemm,
+    "MatMulNBits": _block_matmul,
     "Attention": _attention,
+    "GroupQueryAttention": _group_attention,
     "LSTM": _recurrent(4),
     "GRU": _recurrent(3),
     "RNN": _recurrent(1),

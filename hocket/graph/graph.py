@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Set
 from functools import cached_property
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -79,6 +79,18 @@ class Buffer(Value, frozen=True):
     shape: tuple[Length, ...]
 
 
+class Counter(Value, frozen=True):
+    """A weight that is no weight: a number that follows from how far a sequence has come."""
+
+    name: str
+    """The weight that operators read."""
+    counts: Literal["last", "total"]
+    """Position of the last element that a request brings, counted from 0; or elements so far, its own included."""
+    dtype: str
+    shape: tuple[Length, ...]
+    """All of its elements are that number."""
+
+
 class Source(Value, frozen=True):
     """The file that a graph was read from."""
 
@@ -111,6 +123,8 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
 
     buffers: tuple[Buffer, ...] = ()
     """What its nodes keep for each sequence: key-value caches."""
+    counters: tuple[Counter, ...] = ()
+    """What its nodes know of each sequence."""
     free: dict[str, tuple[tuple[int, Length], ...]] = {}
     """Tensor -> (axis, most) for axes whose length differs from request to request; its shape is what is planned for."""
 
@@ -142,6 +156,11 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
         for buffer in self.buffers:
             if buffer.past not in self.weights:
                 raise GraphError(f"a buffer is a weight that some operator reads, and {buffer.past!r} is none; list it")
+        for counter in self.counters:
+            if counter.name not in self.weights:
+                raise GraphError(
+                    f"a counter is a weight that some operator reads, and {counter.name!r} is none; list it"
+                )
         for name, axes in self.free.items():
             if name not in declared or any(axis >= len(declared[name].shape) for axis, _ in axes):
                 raise GraphError(f"free axes are those of a tensor, and {name!r} has no {list(axes)}; correct them")

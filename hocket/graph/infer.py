@@ -5,6 +5,8 @@ import logging
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
+from hocket.graph import contrib
+
 _LOGGERS = ("onnx_ir.passes.common.shape_inference", "onnx_ir.passes.common._c_api_utils")
 
 
@@ -23,6 +25,7 @@ class _Heard(logging.Filter):
 
 def infer_shapes(model: ir.Model) -> str:
     """Infer what can be inferred; returns why inference failed, or an empty string."""
+    contrib.register()
     heard = _Heard()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:

@@ -15,9 +15,9 @@ from hocket.graph.topology import VIEWS, Block, blocks
 
 Names = tuple[str, ...]
 """Operators in topological order, next to each other."""
-_PRODUCTS = frozenset({"MatMul", "Gemm"})
+_PRODUCTS = frozenset({"MatMul", "Gemm", "com.microsoft.MatMulNBits"})
 _MOVES = VIEWS | {"Transpose"}
-_ATTENDS = frozenset({"Attention", "Softmax"})
+_ATTENDS = frozenset({"Attention", "Softmax", "com.microsoft.GroupQueryAttention"})
 
 
 class Half(NamedTuple):
@@ -98,7 +98,8 @@ def _head(graph: Graph, block: Block) -> tuple[int, int] | None:
     while start > block.operators[0] and graph.operators[start - 1].kind in _MOVES:
         start -= 1
     inside = range(start, stop)
-    made = [name for position in inside[:-1] for name in graph.operators[position].outputs]
+    # Caches leave a head too, but nothing here reads them.
+    made = [name for position in inside[:-1] for name in graph.operators[position].outputs if graph.readers[name]]
     if any(reader not in inside for name in made for reader in graph.readers[name]):
         return None
     if any(name in graph.outputs for name in made) or len(set(_entries(graph, inside))) != 1:

@@ -42,12 +42,33 @@ def load_model(
         GraphError: a model that cannot be planned: unknown operators, sizes that nobody bound, no fixed shape.
     """
     path = Path(path)
-    model = _read(path)
-    _check_operators(model, path)
-    bound = _bind(model, shapes or {}, sizes or {})
+    return _import(_read(path), path, shapes or {}, sizes or {})
+
+
+def bind_model(proto: onnx.ModelProto, sizes: Mapping[str, int]) -> Model:
+    """Fix the symbolic sizes of a model in memory; see `load_model`.
+
+    Args:
+        proto: whose weights may be absent; its graph's name becomes the name of the model.
+        sizes: symbolic size -> number.
+    """
+    model = ir.serde.deserialize_model(proto)
+    return _import(model, proto.SerializeToString(deterministic=True), {}, sizes, proto.graph.name)
+
+
+def _import(
+    model: ir.Model,
+    origin: Path | bytes,
+    shapes: Mapping[str, tuple[int, ...]],
+    sizes: Mapping[str, int],
+    name: str = "",
+) -> Model:
+    """Make a model from what a file, or these bytes, say."""
+    _check_operators(model, name or str(origin))
+    bound = _bind(model, shapes, sizes)
     reason = _canonical(model)
     try:
-        return _assemble(model, path, bound)
+        return _assemble(model, origin, bound, name)
     except GraphError as error:
         if not reason:
             raise
@@ -74,7 +95,7 @@ def _read(path: Path) -> ir.Model:
     return model
 
 
-def _check_operators(model: ir.Model, path: Path) -> None:
+def _check_operators(model: ir.Model, path: str) -> None:
     functions = {(function.domain, function.name) for function in model.functions.values()}
     for node in model.graph:
         if (node.domain, node.op_type) in functions:
@@ -181,7 +202,7 @@ def _tensor(value: ir.Value, node: ir.Node | None) -> Tensor:
     return Tensor(name=str(value.name), dtype=dtype, shape=tuple(int(dim) for dim in value.shape))
 
 
-def _assemble(model: ir.Model, path: Path, bound: dict[str, int]) -> Model:
+def _assemble(model: ir.Model, origin: Path | bytes, bound: dict[str, int], title: str) -> Model:
     initializers = {str(name): value for name, value in model.graph.initializers.items()}
     protos = {name: _weight_proto(name, value) for name, value in initializers.items()}
     inputs = tuple(_tensor(value, None) for value in model.graph.inputs)
@@ -222,15 +243,15 @@ def _assemble(model: ir.Model, path: Path, bound: dict[str, int]) -> Model:
     opsets = dict(model.opset_imports)
     ir_version = min(model.ir_version, 10) if opsets.get("", 0) <= 21 else model.ir_version
     graph = Graph(
-        name=path.stem,
+        name=origin.stem if isinstance(origin, Path) else title,
         inputs=inputs,
         outputs=outputs,
         operators=tuple(operators),
         tensors=tuple(tensors.values()),
         weights={name: nbytes(_dtype(protos[name]), tuple(protos[name].dims)) for name in sorted(used)},
         source=Source(
-            path=str(path.resolve()),
-            sha256=_hash(path, inputs),
+            path=str(origin.resolve()) if isinstance(origin, Path) else "",
+            sha256=_hash(origin, inputs),
             has_weights=not any(_is_absent(initializers[name]) for name in used),
         ),
         bindings={key: value for key, value in sorted(bound.items()) if key},
@@ -299,11 +320,12 @@ def _is_absent(value: ir.Value) -> bool:
     return isinstance(tensor, ir.ExternalTensor) and str(tensor.location) == ABSENT
 
 
-def _hash(path: Path, inputs: tuple[Tensor, ...]) -> str:
-    """Of the file and the shapes that its inputs were bound to."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+def _hash(origin: Path | bytes, inputs: tuple[Tensor, ...]) -> str:
+    """Of the file (or the bytes) and the shapes that its inputs were bound to."""
+    digest = hashlib.sha256(b"" if isinstance(origin, Path) else origin)
+    if isinstance(origin, Path):
+        with origin.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
     digest.update(repr([(tensor.name, tensor.shape) for tensor in inputs]).encode())
     return digest.hexdigest()

@@ -192,13 +192,16 @@ def _length(write: Writer, name: str, of: str, axis: int) -> str:
 
 def _positions(write: Writer) -> str:
     """Positions of the new tokens, from that of the last: [batch, sequence]."""
-    one = write.constant("one", np.array(1))
-    count = _length(write, "sequence", "tokens", 1)
-    first = write.add("offset_first", "Sub", one, count)
-    offsets = write.add("offsets", "Range", first, one, one)
-    last = write.add("last_position.wide", "Cast", "last_position", to=onnx.TensorProto.INT64)
-    column = write.add("last_position.column", "Unsqueeze", last, write.integers(1))
-    return write.add("positions", "Add", column, offsets)
+    # Counted from the tokens themselves, not from their shape: a model whose sizes are bound serves other lengths too.
+    same = write.add("same", "Equal", "tokens", "tokens")
+    ones = write.add("ones", "Cast", same, to=onnx.TensorProto.INT32)
+    count = write.add("count", "ReduceSum", ones, write.integers(1))
+    until = write.add("until", "CumSum", ones, write.constant("one", np.array(1)))
+    offsets = write.add("offsets", "Sub", until, count)
+    # [batch] with a row for each token: turned twice, so that it broadcasts along the tokens.
+    turned = write.add("offsets.turned", "Transpose", offsets, perm=[1, 0])
+    places = write.add("positions.turned", "Add", turned, "last_position")
+    return write.add("positions", "Transpose", places, perm=[1, 0])
 
 
 def _plain_positions(write: Writer) -> str:

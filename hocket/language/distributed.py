@@ -87,11 +87,7 @@ class DistributedReader:
         for first in range(start, len(self._tokens), self._piece):
             piece = self._tokens[first : first + self._piece]
             stop = first + len(piece)
-            inputs = {
-                "tokens": np.array([piece], np.int64),
-                "last_position": np.array([stop - 1], np.int32),
-                "total_length": np.array([stop], np.int32),
-            }
+            inputs = {"tokens": np.array([piece], np.int64)}
             futures.append(self._session.submit(inputs, step=Step(self._sequence, first, stop)))
         for future in futures[:-1]:
             future.result()

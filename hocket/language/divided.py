@@ -1,17 +1,20 @@
 """A language model for planners and nodes: its caches stay where their layers are, and its steps differ in length."""
 
+from collections.abc import Mapping, Set
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import onnx
 
 from hocket.errors import GraphError
-from hocket.graph.graph import Buffer, Graph
+from hocket.graph.graph import Buffer, Counter, Graph, Tensor
 from hocket.graph.model import Model
 from hocket.graph.onnx import bind_model
 from hocket.language.language_model import LanguageModel
 from hocket.program import ABSENT
 
+_COUNTERS: Mapping[str, Literal["last", "total"]] = {"last_position": "last", "total_length": "total"}
 MOST_TOKENS = 256
 """That are read in one request; longer prompts are read in pieces."""
 
@@ -32,40 +35,70 @@ def dividable(model: LanguageModel, *, capacity: int, tokens: int = 1) -> Model:
         raise GraphError(
             f"a context of {config.name!r} has 1 to {config.context} tokens, got {capacity}; ask for another"
         )
-    proto = _with_buffers(model, capacity)
-    step, longest = _bound(proto, tokens, capacity), _bound(proto, min(MOST_TOKENS, capacity), capacity)
-    shape = _shape(model, capacity)
-    buffers = tuple(Buffer(past=c.past, present=c.present, dtype=c.dtype, shape=shape) for c in model.caches)
-    free = _free(longest.graph, _bound(proto, 1, capacity).graph)
-    made = replace(step, graph=step.graph.replace(buffers=buffers, free=free))
-    used = {name: value for name, value in model.weights.items() if name in made.initializers}
-    return made.with_weights(used) if used else made
+    proto = _without_presents(model)
+    kept = {cache.past for cache in model.caches} | _COUNTERS.keys()
+    step, longest, shortest = (
+        _resident(model.weighing(bind_model(proto, {"batch": 1, "sequence": count, "capacity": capacity})), kept)
+        for count in (tokens, min(MOST_TOKENS, capacity), 1)
+    )
+    shape = (1, config.kv_heads, capacity, config.head_size)
+    graph = step.graph.replace(
+        buffers=tuple(Buffer(past=c.past, present=c.present, dtype=c.dtype, shape=shape) for c in model.caches),
+        counters=tuple(
+            Counter(name=name, counts=counts, dtype="int32", shape=(1,))
+            for name, counts in _COUNTERS.items()
+            if name in step.graph.weights
+        ),
+        free=_free(longest.graph, shortest.graph),
+    )
+    return replace(step, graph=graph)
 
 
-def _bound(proto: onnx.ModelProto, tokens: int, capacity: int) -> Model:
-    return bind_model(proto, {"batch": 1, "sequence": tokens, "capacity": capacity})
-
-
-def _shape(model: LanguageModel, capacity: int) -> tuple[int, ...]:
-    return 1, model.config.kv_heads, capacity, model.config.head_size
-
-
-def _with_buffers(model: LanguageModel, capacity: int) -> onnx.ModelProto:
-    """The graph with absent weights for past caches, and without the present ones among its outputs."""
+def _without_presents(model: LanguageModel) -> onnx.ModelProto:
+    """The graph without the present caches among its outputs: they leave no node."""
     proto = model.structure()
-    pasts = {cache.past for cache in model.caches}
     presents = {cache.present for cache in model.caches}
-    for value in [each for each in proto.graph.input if each.name in pasts]:
-        proto.graph.input.remove(value)
     for value in [each for each in proto.graph.output if each.name in presents]:
         proto.graph.output.remove(value)
-    for cache in model.caches:
-        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(cache.dtype))
-        weight = onnx.TensorProto(name=cache.past, data_type=kind, dims=_shape(model, capacity))
-        weight.data_location = onnx.TensorProto.EXTERNAL
-        weight.external_data.add(key="location", value=ABSENT)
-        proto.graph.initializer.append(weight)
     return proto
+
+
+def _resident(model: Model, names: Set[str]) -> Model:
+    """The model with some inputs as weights: what is at the node already does not come from anywhere."""
+    graph = model.graph
+    sizes = {tensor.name: tensor for tensor in graph.inputs if tensor.name in names}
+    operators = []
+    for operator in graph.operators:
+        own = [name for name in operator.inputs if name in sizes]
+        operators.append(
+            operator.replace(
+                inputs=tuple(name for name in operator.inputs if name not in sizes),
+                weights=(*operator.weights, *own),
+                weight_bytes=operator.weight_bytes + sum(sizes[name].nbytes for name in own),
+            )
+        )
+    changed = graph.replace(
+        inputs=tuple(tensor for tensor in graph.inputs if tensor.name not in sizes),
+        tensors=tuple(tensor for tensor in graph.tensors if tensor.name not in sizes),
+        operators=tuple(operators),
+        weights={**graph.weights, **{name: tensor.nbytes for name, tensor in sizes.items()}},
+    )
+    absent = {name: _absent(tensor) for name, tensor in sizes.items()}
+    values = model.values
+    return replace(
+        model,
+        graph=changed,
+        initializers={**model.initializers, **absent},
+        values=lambda name: None if name in absent else values(name),
+    )
+
+
+def _absent(tensor: Tensor) -> onnx.TensorProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    weight = onnx.TensorProto(name=tensor.name, data_type=kind, dims=tensor.shape)
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=ABSENT)
+    return weight
 
 
 def _free(longest: Graph, shortest: Graph) -> dict[str, tuple[tuple[int, int], ...]]:

@@ -68,7 +68,7 @@ def _open(path: Path) -> Any:
     except ImportError:
         raise MissingError("GGUF files need the package gguf, which is missing; install hocket[language]") from None
 
-    class Reader(gguf.GGUFReader):
+    class Reader(gguf.GGUFReader):  # type: ignore[misc]
         """The library's reader, which believes every length that a file tells, kept inside the file."""
 
         parts = 0
@@ -203,7 +203,9 @@ class _Tensors(Source):
         try:
             value = gguf.dequantize(tensor.data, tensor.tensor_type)
         except (NotImplementedError, ValueError, LookupError) as error:
-            raise FormatError(f"tensor {name!r} of {self._file.path} cannot be widened ({error}); give another") from None
+            raise FormatError(
+                f"tensor {name!r} of {self._file.path} cannot be widened ({error}); give another"
+            ) from None
         # The file counts axes from the innermost one.
         return np.asarray(value, np.float32).reshape([int(length) for length in reversed(tensor.shape)])
 

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hocket.errors import FormatError, MissingError
+from hocket.errors import FormatError
 from hocket.language.config import Config, Precision
 from hocket.language.language_model import LanguageModel
 from hocket.language.naming import Source, weights_of
+from hocket.language.safetensors_folder import Folder
 from hocket.language.tokenizer import Tokenizer
 from hocket.nouns import decode_json, read_bytes
 
@@ -139,7 +140,9 @@ def _rope(folder: Path, fields: Mapping[str, Any], head_size: int) -> dict[str, 
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise FormatError(f"{folder} scales positions without a usable {error}; correct its config.json") from None
     if kind != "default":
-        raise FormatError(f"positions are scaled as default, linear or llama3, and {folder} says {kind!r}; give another")
+        raise FormatError(
+            f"positions are scaled as default, linear or llama3, and {folder} says {kind!r}; give another"
+        )
     return {"base": base}
 
 
@@ -165,15 +168,9 @@ class _Tensors(Source):
     """Weights by the names of the builder, float32."""
 
     def __init__(self, folder: Path, config: Config) -> None:
-        self._folder = folder
+        self._folder = Folder(folder)
         self._config = config
-        self._files: dict[str, Any] = {}
-        for path in sorted(folder.glob("*.safetensors")):
-            file = _opened(path)
-            self._files |= dict.fromkeys(file.keys(), file)
-        self._front = ""
-        if config.family == "gpt2" and any(name.startswith("transformer.") for name in self._files):
-            self._front = "transformer."
+        self._front = "transformer." if "transformer.wte.weight" in self._folder else ""
 
     def matrix(self, name: str) -> np.ndarray:
         """[outputs, inputs]."""
@@ -182,7 +179,7 @@ class _Tensors(Source):
             "gpt2": {"token_embedding": f"{self._front}wte", "head": "lm_head"},
         }[self._config.family]
         if name in tables:
-            return self._read(f"{tables[name]}.weight")
+            return self._folder.read(f"{tables[name]}.weight")
         value = self._of_layer(name, "weight")
         return value.T if self._config.family == "gpt2" else value  # GPT-2 has the inputs as rows
 
@@ -190,41 +187,22 @@ class _Tensors(Source):
         """A scale, a bias, or the table of positions."""
         owner, _, suffix = name.rpartition(".")
         if owner == "position_embedding":
-            return self._read(f"{self._front}wpe.weight")
+            return self._folder.read(f"{self._front}wpe.weight")
         if owner == "norm":
-            return self._read(f"model.norm.{suffix}" if self._config.family == "llama" else f"{self._front}ln_f.{suffix}")
+            return self._folder.read(
+                f"model.norm.{suffix}" if self._config.family == "llama" else f"{self._front}ln_f.{suffix}"
+            )
         return self._of_layer(owner, suffix)
 
     def _of_layer(self, owner: str, suffix: str) -> np.ndarray:
         _, layer, part = owner.split(".")
         if self._config.family == "llama":
-            return self._read(f"model.layers.{layer}.{_LLAMA[part]}.{suffix}")
-        value = self._read(f"{self._front}h.{layer}.{_GPT2[part]}.{suffix}")
+            return self._folder.read(f"model.layers.{layer}.{_LLAMA[part]}.{suffix}")
+        value = self._folder.read(f"{self._front}h.{layer}.{_GPT2[part]}.{suffix}")
         if part in ("query", "key", "value"):
             place, width = ("query", "key", "value").index(part), self._config.width
             return value[..., place * width : (place + 1) * width]
         return value
-
-    def _read(self, name: str) -> np.ndarray:
-        if name not in self._files:
-            raise FormatError(f"{self._folder} lacks the tensor {name!r}; fetch the whole model")
-        try:
-            return np.asarray(self._files[name].get_tensor(name)).astype(np.float32)
-        except Exception as error:  # noqa: BLE001 (border: the library raises a kind of its own for each fault)
-            raise FormatError(f"tensor {name!r} of {self._folder} cannot be read ({error}); fetch it again") from None
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import safetensors
-    except ImportError:
-        raise MissingError(
-            "weights of Hugging Face need the package safetensors, which is missing; install hocket[language]"
-        ) from None
-    try:
-        return safetensors.safe_open(path, framework="numpy")
-    except (safetensors.SafetensorError, OSError) as error:
-        raise FormatError(f"{path} is not a whole safetensors file ({error}); fetch it again") from None
 
 
 def _tokenizer(folder: Path, fields: Mapping[str, Any]) -> Tokenizer | None:

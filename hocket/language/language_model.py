@@ -92,7 +92,10 @@ class LanguageModel:
                 f" has {self.config.context}; ask for fewer"
             )
         sizes = {"batch": batch, "sequence": sequence, "capacity": capacity}
-        model = bind_model(self.structure(logits=logits), sizes)
+        return self.weighing(bind_model(self.structure(logits=logits), sizes))
+
+    def weighing(self, model: Model) -> Model:
+        """A bound model with these weights, as far as it reads them."""
         used = {name: value for name, value in self.weights.items() if name in model.initializers}
         return model.with_weights(used) if used else model
 

@@ -18,9 +18,7 @@ from hocket.language.writer import Writer
 BITS = {"int8": 8, "int4": 4}
 
 
-def linear(
-    write: Writer, config: Config, name: str, x: str, inputs: int, outputs: int, *, bias: bool = False
-) -> str:
+def linear(write: Writer, config: Config, name: str, x: str, inputs: int, outputs: int, *, bias: bool = False) -> str:
     """x times a weight matrix, plus a bias if there is one."""
     product = f"{name}.product" if bias else name
     if config.precision in BITS:

@@ -35,18 +35,22 @@ def weights_of(config: Config, source: Source) -> dict[str, np.ndarray]:
         owner, _, suffix = name.rpartition(".")
         if suffix in ("packed", "scales", "zeros"):
             matrix = _head(config, source) if owner == "head" else source.matrix(owner)
-            made = quantise(_sized(owner, matrix, _matrix_shape(config, owner)), BITS[config.precision], config.block_size)
+            made = quantise(
+                _sized(owner, matrix, _matrix_shape(config, owner)), BITS[config.precision], config.block_size
+            )
             weights |= {f"{owner}.{part}": value for part, value in made.items()}
             continue
         rows = owner in ("token_embedding", "head")
-        if suffix == "weight" and (rows or len(proto.dims) == 2 and owner != "position_embedding"):
+        if suffix == "weight" and (rows or (len(proto.dims) == 2 and owner != "position_embedding")):
             value = source.matrix(owner)
             value = value if rows else value.T
         else:
             value = source.vector(name)
         value = _sized(name, value, tuple(proto.dims))
         half = config.precision != "float32" and suffix == "weight" and len(proto.dims) == 2
-        weights[name] = np.ascontiguousarray(value, np.float16 if half and owner != "position_embedding" else np.float32)
+        weights[name] = np.ascontiguousarray(
+            value, np.float16 if half and owner != "position_embedding" else np.float32
+        )
     return weights
 
 

@@ -15,7 +15,7 @@ _PIECE = 256
 
 
 class DecoderSession:
-    """Reads tokens and tells the scores of the next one.
+    """Reads tokens and tells the scores of the next one; for one thread at a time.
 
     Past and present caches are the same memory, so a step writes one row and moves nothing.
 
@@ -88,15 +88,15 @@ class DecoderSession:
         ids = np.array([tokens], np.int64)
         total = self.length + len(tokens)
         self._total[:], self._last[:] = total, total - 1
-        scores = np.empty((1, len(tokens) if self._all else 1, self._config.vocabulary), np.float32)
+        scores: np.ndarray = np.empty((len(tokens) if self._all else 1, self._config.vocabulary), np.float32)
         self._bind(self._binding.bind_input, "tokens", ids)
-        self._bind(self._binding.bind_output, "logits", scores)
+        self._bind(self._binding.bind_output, "logits", scores[None])
         try:
             self._session.run_with_iobinding(self._binding)
         except ORT_ERRORS as error:
             raise GraphError(f"ONNX Runtime fails on these tokens ({error}); check the model") from None
         self.length = total
-        return scores[0]
+        return scores
 
     @staticmethod
     def _bind(bind: Any, name: str, array: np.ndarray) -> None:

@@ -52,7 +52,12 @@ class Tokenizer:
             self._tokens = tokenizers.Tokenizer.from_str(rules)
             self._literal = tokenizers.Tokenizer.from_str(rules)
         except Exception as error:  # noqa: BLE001 (border: the library raises nothing more exact)
-            raise FormatError(f"the tokenizer's rules cannot be read ({_short(error)}); give a tokenizer.json") from None
+            raise FormatError(
+                f"the tokenizer's rules cannot be read ({_short(error)}); give a tokenizer.json"
+            ) from None
+        for each in (self._tokens, self._literal):  # a text keeps its own length, whatever the file says of batches
+            each.no_padding()
+            each.no_truncation()
         self._literal.encode_special_tokens = True  # special names in a text are text like any other
         added = self._tokens.get_added_tokens_decoder()
         self._special = {token.content for token in added.values() if token.special and token.content}

@@ -34,9 +34,7 @@ _WORDS: dict[str, list[dict[str, object]]] = {
 _CONTROL, _USER = 3, 4  # types of tokens in GGUF
 
 
-def byte_level_rules(
-    tokens: Sequence[str], merges: Sequence[str], kinds: Sequence[int], pattern: str
-) -> str:
+def byte_level_rules(tokens: Sequence[str], merges: Sequence[str], kinds: Sequence[int], pattern: str) -> str:
     """The text of a tokenizer.json.
 
     Args:

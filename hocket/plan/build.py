@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from hocket.graph.model import Model
 from hocket.graph.regions import Block, block_of
 from hocket.graph.weights import dtype_of
 from hocket.plan.compose import Composed, Weights
-from hocket.program import ABSENT, Artifact, Program, Region, Segment, State, TensorInfo
+from hocket.program import ABSENT, Artifact, Counter, Program, Region, Segment, State, TensorInfo
 from hocket.program.artifact import tensor_hash
 
 INLINE_BYTES = 1024
@@ -25,9 +26,8 @@ class Artifacts:
     def __init__(self, model: Model, program: Program) -> None:
         self._model = model
         self._tensors = {tensor.name: tensor for tensor in program.tensors}
-        self._states: dict[str, list[State]] = {}
-        for state in program.states:
-            self._states.setdefault(state.segment, []).append(state)
+        self._states = _by_segment(program.states)
+        self._counters = _by_segment(program.counters)
         self._origins: dict[str, tuple[str, Region | None]] = {}
         self._hashes: dict[tuple[str, Region | None], str] = {}
         self.artifacts: tuple[Artifact, ...] = tuple(self._artifact(segment) for segment in program.segments)
@@ -50,6 +50,7 @@ class Artifacts:
             proto = subgraph(self._model, segment.operators, [p.tensor for p in segment.inputs], segment.outputs)
             origins = {init.name: (init.name, None) for init in proto.graph.initializer}
             _keep(proto.graph, self._states.get(segment.id, ()))
+            _count(proto.graph, self._counters.get(segment.id, ()))
             _loosen(proto.graph, self._tensors)
         absent = {init.name: self._hash(*origins[init.name]) for init in proto.graph.initializer if init.external_data}
         data = proto.SerializeToString()
@@ -122,14 +123,34 @@ def _opsets(model: Model, nodes: Iterable[onnx.NodeProto]) -> Mapping[str, int]:
     return {domain: version for domain, version in model.opsets.items() if domain in used or domain == ""}
 
 
+Kept = TypeVar("Kept", State, Counter)
+
+
+def _by_segment(values: Iterable[Kept]) -> dict[str, list[Kept]]:
+    found: dict[str, list[Kept]] = {}
+    for value in values:
+        found.setdefault(value.segment, []).append(value)
+    return found
+
+
 def _keep(graph: onnx.GraphProto, states: Iterable[State]) -> None:
     """Turn what stays between requests from a weight into an input and an output."""
     for state in states:
-        weight = next(each for each in graph.initializer if each.name == state.past)
-        graph.initializer.remove(weight)
-        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(state.dtype))
-        graph.input.append(onnx.helper.make_tensor_value_info(state.past, kind, state.shape))
+        kind = _enter(graph, state.past, state.dtype, state.shape)
         graph.output.append(onnx.helper.make_tensor_value_info(state.present, kind, state.shape))
+
+
+def _count(graph: onnx.GraphProto, counters: Iterable[Counter]) -> None:
+    """Turn what a node knows of a sequence from a weight into an input."""
+    for counter in counters:
+        _enter(graph, counter.name, counter.dtype, counter.shape)
+
+
+def _enter(graph: onnx.GraphProto, name: str, dtype: str, shape: tuple[int, ...]) -> int:
+    graph.initializer.remove(next(each for each in graph.initializer if each.name == name))
+    kind: int = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    graph.input.append(onnx.helper.make_tensor_value_info(name, kind, shape))
+    return kind
 
 
 def _loosen(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo]) -> None:

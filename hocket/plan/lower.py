@@ -8,7 +8,7 @@ and their graph has no cycle. Besides, no segment waits for an input that one of
 leaves later than the pieces that it depends on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from hocket.cluster import Cluster
 from hocket.errors import PlanError
@@ -19,7 +19,7 @@ from hocket.plan.flow import Flow
 from hocket.plan.pieces import pieces_of
 from hocket.plan.plan import Entry
 from hocket.plan.segments import Segments
-from hocket.program import INPUT, Binding, Program, Segment, State, TensorInfo, Transfer
+from hocket.program import INPUT, Binding, Counter, Program, Segment, State, TensorInfo, Transfer
 
 _SEQUENCES = 16  # of a model that keeps states: as many texts may be continued at once, whatever its nodes
 
@@ -74,6 +74,7 @@ def lower(
             Binding(tensor=name, node=node, source=segments.answer(name, node)) for name, node in outputs.items()
         ),
         states=_states(graph, made),
+        counters=_counters(graph, made),
         window=window or min(len(made), 2 * len(nodes)) + 1 + (_SEQUENCES if graph.buffers else 0),
     )
 
@@ -138,18 +139,31 @@ def _infos(
 
 def _states(graph: Graph, segments: Sequence[Segment]) -> tuple[State, ...]:
     """What each segment keeps between the requests of a sequence."""
-    found = []
-    for segment in segments if graph.buffers else ():
-        reads = {name for operator in segment.operators for name in graph.operator[operator].weights}
-        kept = [buffer for buffer in graph.buffers if buffer.past in reads]
-        if kept and segment.parts:
+    return tuple(
+        State(segment=segment.id, past=buffer.past, present=buffer.present, dtype=buffer.dtype, shape=buffer.shape)
+        for segment, reads in _reading(graph, segments, {buffer.past for buffer in graph.buffers})
+        for buffer in graph.buffers
+        if buffer.past in reads
+    )
+
+
+def _counters(graph: Graph, segments: Sequence[Segment]) -> tuple[Counter, ...]:
+    """What each segment wants to know of a request's sequence."""
+    return tuple(
+        Counter(segment=segment.id, name=each.name, counts=each.counts, dtype=each.dtype, shape=each.shape)
+        for segment, reads in _reading(graph, segments, {counter.name for counter in graph.counters})
+        for each in graph.counters
+        if each.name in reads
+    )
+
+
+def _reading(graph: Graph, segments: Sequence[Segment], names: Set[str]) -> Iterator[tuple[Segment, set[str]]]:
+    """The segments that read some of the weights, and which."""
+    for segment in segments if names else ():
+        reads = {name for operator in segment.operators for name in graph.operator[operator].weights} & names
+        if reads and segment.parts:
             raise PlanError(
-                f"an operator that keeps {kept[0].past!r} between requests is computed whole, and segment {segment.id!r}"
-                " has a part of it; put it on one node"
+                f"an operator that keeps or counts {min(reads)!r} from request to request is computed whole, and segment"
+                f" {segment.id!r} has a part of it; put it on one node"
             )
-        for buffer in kept:
-            found.append(
-                State(segment=segment.id, past=buffer.past, present=buffer.present, dtype=buffer.dtype,
-                      shape=buffer.shape)
-            )  # fmt: skip
-    return tuple(found)
+        yield segment, reads

@@ -133,6 +133,17 @@ class State(Value, frozen=True):
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
+class Counter(Value, frozen=True):
+    """An input of a segment's model that its node makes: how far the request's sequence has come."""
+
+    segment: str
+    name: str
+    counts: Literal["last", "total"]
+    """Position of the last element that a request brings, counted from 0; or elements so far, its own included."""
+    dtype: str
+    shape: tuple[Count, ...]
+
+
 class TensorInfo(Value, frozen=True):
     """Name, element type and shape of a tensor that enters, leaves or crosses."""
 
@@ -177,6 +188,7 @@ class Program(Noun, frozen=True, tag="hocket.program/1"):
     inputs: tuple[Binding, ...]
     outputs: tuple[Binding, ...]
     states: tuple[State, ...] = ()
+    counters: tuple[Counter, ...] = ()
     window: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 2
     """Most requests under way at once; mailboxes are sized for it, so no node ever blocks on a peer."""
 

@@ -109,8 +109,8 @@ def _open(options: argparse.Namespace) -> tuple[Node, dict[str, object]]:
     node = Node(
         options.name, Rationed(transport, limits), ledger=ledger, memory_limit=limits.memory_bytes, owned=options.owned
     )
-    if limits.memory_bytes:
-        limit_memory(limits.memory_bytes)
+    if limits.memory_bytes and not limit_memory(limits.memory_bytes):
+        print("this system limits no process's data, so --memory-limit counts weights only", file=sys.stderr)
     public = keys.public if keys is not None else ""
     join = join_token(options.address or transport.address, public) if keys is not None else ""
     ready = {"name": options.name, "address": transport.address, "key": public, "join": join, "pid": os.getpid()}

@@ -16,11 +16,11 @@ from hocket.program import Artifact, Program, WeightSource
 from hocket.runtime import wire
 from hocket.runtime.answers import Pending
 from hocket.runtime.client import check_welcome
+from hocket.runtime.clock import clock_id
 from hocket.runtime.delivery import Delivery
 from hocket.runtime.deployed import Clock, Deployed
 from hocket.runtime.fleet import Fleet
 from hocket.runtime.happenings import Came, Counted, Failed, Happening, Key, Lost, Pinged, Prepared, Reached, Seen
-from hocket.runtime.node import clock_id
 from hocket.runtime.tensors import describe, restore
 
 _LEASE_S = 20.0

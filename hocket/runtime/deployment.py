@@ -6,13 +6,13 @@ waits: what arrives is put into a mailbox, what is ready goes to the lane, what 
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hocket.errors import FormatError, HocketError
-from hocket.program import INPUT, Program, Transfer
+from hocket.program import INPUT, Artifact, Program, Transfer
 from hocket.runtime import wire
 from hocket.runtime.emulation import Ledger
 from hocket.runtime.executable import Executable
@@ -76,6 +76,25 @@ class Deployment:
     def routes(self) -> Routes:
         """The wiring at this node."""
         return self._routes
+
+    def build(
+        self, models: Mapping[str, Artifact], warmups: int, weight: Callable[[str], np.ndarray]
+    ) -> dict[str, Executable]:
+        """What its segments compute, each loaded and run a few times; takes long, so it is for the compute lane."""
+        executables = {}
+        for segment in self.program.at(self.node):
+            executable = Executable(
+                segment,
+                models[segment.id],
+                weight,
+                self._routes.site,
+                self._routes.tensors,
+                tuple(each for each in self.program.states if each.segment == segment.id),
+                tuple(each for each in self.program.counters if each.segment == segment.id),
+            )
+            executable.warm_up(warmups)
+            executables[segment.id] = executable
+        return executables
 
     @property
     def installed(self) -> bool:
@@ -249,7 +268,7 @@ class Deployment:
         step = self._steps.get(fire.request)
         work = (
             (lambda: executable.run(inputs))
-            if not executable.states
+            if not executable.of_sequences
             else (lambda: self._states.step(executable, inputs, step))
         )
         self._work(
@@ -281,6 +300,15 @@ class Deployment:
             return
         self._note("compute", segment.id, request, self.node, "", result.start_s, result.stop_s, 0)
         values: dict[str, np.ndarray] = result.value
+        for tensor in segment.outputs:
+            declared = self._routes.made(segment.id, tensor)
+            if declared is not None and not declared.admits(values[tensor].shape):
+                self._fail(
+                    request,
+                    f"segment {segment.id!r} makes {tensor!r} {list(values[tensor].shape)}, and"
+                    f" {list(declared.shape)} is declared; correct the program's tensors",
+                )
+                return
         is_open = segment.gate is None or bool(np.all(values[segment.gate]))
         for tensor in segment.outputs:
             passes = is_open or tensor == segment.gate

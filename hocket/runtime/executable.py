@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from hocket.errors import GraphError, NodeError
-from hocket.program import Artifact, Port, Segment, Site, State, TensorInfo
+from hocket.program import Artifact, Counter, Port, Segment, Site, State, TensorInfo
 from hocket.runtime.onnx_check import check_model
 
 ORT_ERRORS: tuple[type[Exception], ...] = (
@@ -83,6 +84,7 @@ class Executable:
         site: Site,
         tensors: Mapping[str, TensorInfo],
         states: tuple[State, ...] = (),
+        counters: tuple[Counter, ...] = (),
     ) -> None:
         found = hashlib.sha256(artifact.model).hexdigest()
         if found != artifact.sha256:
@@ -90,13 +92,13 @@ class Executable:
                 f"the model of {segment.id!r} has hash {found[:12]}, not {artifact.sha256[:12]}; send it again"
             )
         weights = {name: weight(sha256) for name, sha256 in artifact.weights.items()}
-        self.segment, self.states = segment, states
+        self.segment, self.states, self.counters = segment, states, counters
         self.outputs = list(segment.outputs)
         if segment.gate is not None and segment.gate not in self.outputs:
             self.outputs.append(segment.gate)
-        self._session, self._values = open_model(
-            artifact.model, weights, threads=site.threads, providers=site.providers
-        )
+        # A program may ask for a thousand threads; more than there are processors only take memory.
+        threads = min(site.threads, os.cpu_count() or 1)
+        self._session, self._values = open_model(artifact.model, weights, threads=threads, providers=site.providers)
         self._shapes = {port.label: (port_shape(port, tensors), tensors[port.tensor].dtype) for port in segment.inputs}
         self.expected_s = float("inf")
         """Seconds of the last run on zeros."""
@@ -112,6 +114,11 @@ class Executable:
             return dict(zip(self.outputs, self._session.run(self.outputs, inputs), strict=True))
         except ORT_ERRORS as error:
             raise NodeError(f"segment {self.segment.id!r} failed ({_short(error)}); check its inputs") from None
+
+    @property
+    def of_sequences(self) -> bool:
+        """Whether it computes requests of sequences only."""
+        return bool(self.states or self.counters)
 
     def binding(self) -> Any:
         """A binding of the session's inputs and outputs to memory."""
@@ -140,7 +147,7 @@ class Executable:
 
         Not where it keeps states: what it is given then has to fit them, and only a sequence knows.
         """
-        if self.states:
+        if self.of_sequences:
             return
         zeros: dict[str, np.ndarray] = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self._shapes.items()}
         for _ in range(times):
@@ -151,7 +158,7 @@ class Executable:
     def _check_names(self) -> None:
         wanted = {each.name for each in self._session.get_inputs()}
         made = {each.name for each in self._session.get_outputs()}
-        kept = {state.past for state in self.states}
+        kept = {state.past for state in self.states} | {counter.name for counter in self.counters}
         if wanted != self._shapes.keys() | kept or not made.issuperset(
             [*self.outputs, *(state.present for state in self.states)]
         ):

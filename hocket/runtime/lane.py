@@ -222,6 +222,8 @@ def _compute(work: _Work) -> _Done:
         value = job.work()
     except HocketError as problem:
         error = str(problem)
+    except MemoryError:
+        error = f"there is no memory for {job.label}; place less on this node, or give it more"
     except Exception as problem:  # noqa: BLE001 (border of the thread: the node must live on and say what happened)
         error = f"{job.label} failed ({type(problem).__name__}: {problem}); this is a fault of hocket, report it"
     used_s = clock() - since_s

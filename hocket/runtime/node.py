@@ -11,7 +11,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
@@ -19,13 +18,13 @@ import onnxruntime as ort
 from hocket.errors import FormatError, HocketError, NodeError
 from hocket.program import Artifact, Program
 from hocket.runtime import wire
+from hocket.runtime.clock import clock_id
 from hocket.runtime.codecs import available
 from hocket.runtime.deployment import Deployment
 from hocket.runtime.emulation import Ledger
-from hocket.runtime.executable import Executable
 from hocket.runtime.handover import Carried, Handover
 from hocket.runtime.lane import Job, Lane, Result
-from hocket.runtime.power import open_meter, process_usage
+from hocket.runtime.power import give_back, open_meter, process_usage
 from hocket.runtime.transport import Transport
 from hocket.runtime.weights import WeightStore
 
@@ -34,6 +33,7 @@ _FED_S = 2e-3  # a session is told this much later that its input has come, or w
 _LEAST_POLL_S = 1e-3  # shorter waits cost the processor more, and are for what has to be on time
 _MOST_ROWS = 2000  # spans per message
 _MOST_PROGRAMS = 64
+_MOST_PEERS = 4096
 
 Buffers = Sequence[wire.Frame]
 
@@ -96,10 +96,10 @@ class Node:
             while not self._stopping:
                 received = self._transport.receive(self._patience_s())
                 if received is not None:
-                    self._take(*received)
+                    self._guarded(self._take, *received)
                 # What an emulated wire hands over makes jobs too: the lane chooses after that.
-                self._tick(time.monotonic())
-                self._lane.settle()
+                self._guarded(self._tick, time.monotonic())
+                self._guarded(self._lane.settle)
         finally:
             self._lane.close(timeout_s=0.5)
             self._transport.close()
@@ -111,19 +111,28 @@ class Node:
 
     # ------------------------------------------------------------ the loop
 
-    def _take(self, sender: str, frames: Buffers) -> None:
+    def _guarded(self, step: Callable[..., None], *values: Any) -> None:
+        """Do something that a peer or its program may have made impossible."""
         try:
-            message, buffers = wire.unpack(frames)
-            handler = self._handlers.get(type(message))
-            if handler is None:
-                raise FormatError(f"a node does not take {type(message).__name__}; sessions do")
-            self._heard_s[sender] = time.monotonic()
-            handler(sender, message, buffers)
+            step(*values)
         except FormatError:
             self.counts["malformed"] += 1
-        except Exception:  # noqa: BLE001 (border of the process: no message may end a node)
+        except Exception:  # noqa: BLE001 (border of the process: nothing that comes in may end a node)
             self.counts["faults"] += 1
             traceback.print_exc(file=sys.stderr)
+
+    def _take(self, sender: str, frames: Buffers) -> None:
+        message, buffers = wire.unpack(frames)
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise FormatError(f"a node does not take {type(message).__name__}; sessions do")
+        self._hear(sender)
+        handler(sender, message, buffers)
+
+    def _hear(self, sender: str) -> None:
+        if sender not in self._heard_s and len(self._heard_s) >= _MOST_PEERS:
+            del self._heard_s[min(self._heard_s, key=self._heard_s.__getitem__)]
+        self._heard_s[sender] = time.monotonic()
 
     def _patience_s(self) -> float:
         """How long the loop may wait for the next message."""
@@ -137,7 +146,7 @@ class Node:
 
     def _tick(self, now_s: float) -> None:
         for sender, message, buffers in self._later.delivered(now_s):
-            self._handed_over(sender, message, buffers)
+            self._guarded(self._handed_over, sender, message, buffers)
         for program in self._programs.values():
             if program.next_deadline_s() <= now_s:
                 program.expire(now_s)
@@ -218,8 +227,8 @@ class Node:
 
     def _prepare(self, sender: str, message: wire.Prepare, buffers: Buffers) -> None:
         name = message.program
-        self._drop(name)
         try:
+            self._claim(sender, name)
             deployment = self._deployment(sender, message, buffers)
         except HocketError as error:
             self._send(sender, wire.Prepared(name, str(error)[:4000]))
@@ -237,12 +246,19 @@ class Node:
         def done(result: Result) -> None:
             if not result.error:
                 deployment.install(result.value)
-            else:
+            elif self._programs.get(name) is deployment:  # not one that came later under this name
                 self._drop(name)
             self._send(sender, wire.Prepared(name, result.error[:4000]))
 
-        work: Callable[[], Any] = lambda: self._build(deployment, models, message.warmups)  # noqa: E731
+        work: Callable[[], Any] = lambda: deployment.build(models, message.warmups, self._weights.get)  # noqa: E731
         self._lane.submit(Job((-1, 0, name), f"preparing {name}", work, done))
+
+    def _claim(self, sender: str, name: str) -> None:
+        """A program replaces one of the same name, if that is the same session's."""
+        known = self._programs.get(name)
+        if known is not None and known.owner != sender:
+            raise NodeError(f"program {name!r} belongs to another session; choose another name")
+        self._drop(name)
 
     def _deployment(self, sender: str, message: wire.Prepare, buffers: Buffers) -> Deployment:
         if len(buffers) != 1 + len(message.models):
@@ -279,16 +295,6 @@ class Node:
         held = self._weights.nbytes + sum(program.state_bytes for program in self._programs.values())
         return not self._memory_limit or held + nbytes <= self._memory_limit
 
-    def _build(self, deployment: Deployment, models: dict[str, Artifact], warmups: int) -> dict[str, Executable]:
-        """On the compute lane: load the models and run each a few times."""
-        routes, executables = deployment.routes, {}
-        for segment in deployment.program.at(deployment.node):
-            states = tuple(state for state in deployment.program.states if state.segment == segment.id)
-            executable = Executable(segment, models[segment.id], self._weights.get, routes.site, routes.tensors, states)
-            executable.warm_up(warmups)
-            executables[segment.id] = executable
-        return executables
-
     def _connect(self, peer: wire.Peer) -> None:
         self._transport.connect(_peer_id(peer), peer.address, peer.key)
 
@@ -313,11 +319,14 @@ class Node:
             for peer in gone - {_peer_id(peer) for peers in self._peers.values() for peer in peers.values()}:
                 self._transport.disconnect(peer)
             self._weights.release(name)
+            give_back()
 
     # ------------------------------------------------------------ requests
 
     def _feed(self, sender: str, message: wire.Feed, buffers: Buffers) -> None:
         deployment = self._owned_by(sender, message.program)
+        if deployment is not None and not deployment.installed:
+            raise FormatError(f"program {message.program!r} is not ready; wait until it is")
         if deployment is not None:
             deployment.feed(message, buffers)
         elif message.program not in self._programs:
@@ -336,7 +345,7 @@ class Node:
 
     def _data(self, sender: str, message: wire.Data, buffers: Buffers) -> None:
         deployment = self._programs.get(message.program)
-        if deployment is None:
+        if deployment is None or not deployment.installed:
             self.counts["unknown"] += 1
         elif deployment.ledger is not None and message.due_s > time.monotonic():
             self._later.put(sender, message, buffers)
@@ -344,13 +353,10 @@ class Node:
             deployment.arrive(message, buffers)
 
     def _handed_over(self, sender: str, message: Carried, buffers: Buffers) -> None:
-        try:
-            if isinstance(message, wire.Probing):
-                self._probing(sender, message, buffers)
-            elif message.program in self._programs:
-                self._programs[message.program].arrive(message, buffers)
-        except FormatError:
-            self.counts["malformed"] += 1
+        if isinstance(message, wire.Probing):
+            self._probing(sender, message, buffers)
+        else:
+            self._data(sender, message, buffers)
 
     # ------------------------------------------------------------ what was measured
 
@@ -385,12 +391,3 @@ class Node:
 def _peer_id(peer: wire.Peer) -> str:
     """Names a connection by where it goes: two programs may call different nodes by one name."""
     return f"{peer.address}#{peer.key}"
-
-
-def clock_id() -> str:
-    """Names the clock that `time.monotonic` reads; empty = not known, so it has to be aligned by pings."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{Path('/proc/self/ns/time').readlink()}"
-    except OSError:
-        return ""

@@ -62,13 +62,12 @@ class Routes:
             return info
         return info.replace(shape=tuple(stop - start for start, stop in transfer.region))
 
-    def made(self, segment: str, tensor: str) -> tuple[int, ...] | None:
-        """Shape of what a segment makes of a tensor; None = the program does not say."""
-        region: Region | None = self.regions.get((segment, tensor))
-        if region is not None:
-            return tuple(stop - start for start, stop in region)
-        info = self.tensors.get(tensor)
-        return info.shape if info is not None else None
+    def made(self, segment: str, tensor: str) -> TensorInfo | None:
+        """Type and shape of what a segment makes of a tensor; None = the program does not say."""
+        info, region = self.tensors.get(tensor), self.regions.get((segment, tensor))
+        if info is None or region is None:
+            return info
+        return info.replace(shape=tuple(stop - start for start, stop in region))
 
     def part(self, transfer: Transfer) -> tuple[slice, ...] | None:
         """What to cut out of the source's array; None = all of it."""

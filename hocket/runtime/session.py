@@ -14,9 +14,10 @@ from hocket.program import Artifact, Program, Span, Trace, WeightSource
 from hocket.runtime import wire
 from hocket.runtime.answers import Answer, Coming, Pending, check_inputs
 from hocket.runtime.client import Client, check_welcome
+from hocket.runtime.clock import clock_id
+from hocket.runtime.codecs import family
 from hocket.runtime.deploy import align, deploy
 from hocket.runtime.fleet import Fleet, Reach
-from hocket.runtime.node import clock_id
 from hocket.runtime.tensors import describe, restore
 from hocket.runtime.transport import Transport
 
@@ -214,7 +215,7 @@ class Session:
 
     def _greet(self, node: str) -> wire.Welcome:
         welcome = self._client.ask(node, wire.Hello(wire.VERSION, "session"), wire.Welcome)
-        codecs = {transfer.codec for transfer in self.program.transfers if node in transfer.path}
+        codecs = {family(transfer.codec) for transfer in self.program.transfers if node in transfer.path}
         providers = {name for site in self.program.sites if site.name == node for name in site.providers}
         check_welcome(node, welcome, codecs, providers, self.fleet.ledger_id)
         return welcome

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hocket.errors import NodeError
-from hocket.program import State
+from hocket.program import Counter, State
 from hocket.runtime import wire
 from hocket.runtime.executable import Executable
 
@@ -40,6 +40,10 @@ class Kept:
             binding.bind_output(state.present, *place)
 
 
+def _counted(counter: Counter, step: wire.Step) -> np.ndarray:
+    return np.full(counter.shape, step.stop - (counter.counts == "last"), counter.dtype)
+
+
 class States:
     """What a program keeps for its sequences on one node.
 
@@ -64,12 +68,15 @@ class States:
         segment = executable.segment.id
         if step is None:
             raise NodeError(f"segment {segment!r} keeps states, and a request came without its sequence; name one")
+        known = {each.name: _counted(each, step) for each in executable.counters}
+        if not executable.states:
+            return executable.run({**inputs, **known})
         kept = self._at(executable, step)
         if step.stop > kept.most:
             raise NodeError(
                 f"a sequence has at most {kept.most} positions here, and {step.stop} were asked for; end it before"
             )
-        found = executable.run_kept(inputs, kept.binding)
+        found = executable.run_kept({**inputs, **known}, kept.binding)
         kept.filled = max(kept.filled, step.stop)
         return found
 

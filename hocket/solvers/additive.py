@@ -27,7 +27,7 @@ class Costs(NamedTuple):
     of_units: Floats
     """(U, N) cost of each unit on each node; inf = the node cannot compute."""
     of_nets: Floats
-    """(M, N, N) cost of each tensor from one node to another; inf = there is no way."""
+    """(M, N, N) cost of each tensor from one node to another; inf = there is no way, or none that it may take."""
     nets: tuple[Net, ...]
 
     def value(self, places: Places) -> float:
@@ -96,6 +96,7 @@ class Additive:
                     net = layout.nets[number]
                     if net.home == source and layout.task.input_codecs:
                         costs[number, source, target] = self._pressed(way, net, target, codecs)
+        costs[layout.barred] = np.inf
         return costs, codecs
 
     def _pairs(self) -> list[tuple[int, int]]:

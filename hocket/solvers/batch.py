@@ -120,3 +120,28 @@ def _steps(layout: Layout, costs: Costs, placements: Placements, edges: list[tup
     ways = np.where(away, costs.of_nets[numbers[:, None], origins, here], 0.0)
     # What comes from another unit on the same node needs no new call.
     return np.asarray(ways + np.where(away | (makers < 0), layout.call_s[here], 0.0))
+
+
+def overfull(layout: Layout) -> Callable[[Placements], NDArray[np.bool_]]:
+    """A function from placements to (K,) whether the weights alone are more than some node has room for."""
+    problem, graph = layout.problem, layout.graph
+    rooms = [problem.cluster.nodes[host].memory_bytes for host in layout.hosts]
+    room = np.array([np.inf if nbytes is None else float(nbytes) for nbytes in rooms])
+    seen: set[str] = set()
+    sizes = np.zeros(len(layout.units))
+    # What several units read is counted where the first of them is, so no node seems fuller than it is.
+    for number, unit in enumerate(layout.units):
+        names = {name for position in unit.operators for name in graph.operators[position].weights} - seen
+        sizes[number] = sum(graph.weights[name] for name in names)
+        seen |= names
+
+    def over(placements: Placements) -> NDArray[np.bool_]:
+        found = np.zeros(len(placements), dtype=bool)
+        for host, most in zip(layout.hosts, room, strict=True):
+            if np.isfinite(most):
+                there = placements == host
+                need = there.any(axis=1) * float(graph.weight_bytes) if problem.whole_model else there @ sizes
+                found |= need > most
+        return found
+
+    return over

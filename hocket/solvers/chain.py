@@ -82,6 +82,24 @@ class Chain:
         return of_blocks
 
     @cached_property
+    def before(self) -> Floats:
+        """(L + 1, D) cost of the blocks before each boundary on each host; what it cannot take, `room` rules out."""
+        finite = np.where(np.isfinite(self.of_blocks), self.of_blocks, 0.0)
+        return np.vstack([np.zeros(len(self.hosts)), np.cumsum(finite, axis=0)])
+
+    @cached_property
+    def reach(self) -> Floats:
+        """(L, D) for each host and first block the end of the longest run that it may see (half-open)."""
+        size, width = len(self.blocks), len(self.hosts)
+        ends = np.full((size, width), float(size))
+        if self.layout.barred.any():
+            end = np.full(width, float(size))
+            for block in range(size - 1, -1, -1):
+                end = np.where(np.isfinite(self.of_blocks[block]), end, block)
+                ends[block] = end
+        return ends
+
+    @cached_property
     def of_steps(self) -> Floats:
         """(L, D, D) cost of the tensor that passes before each block from one host to another; 0 before the first."""
         costs, hosts = self.additive.costs, self.hosts
@@ -125,18 +143,19 @@ class Chain:
         return enter, steps, leave
 
     def room(self, window: int) -> Floats:
-        """(L, D) for each host and first block the end of the longest run that fits into its memory (half-open)."""
+        """(L, D) for each host and first block the end of the longest run that it may see and has room for."""
         cluster, graph, size = self.layout.problem.cluster, self.layout.graph, len(self.blocks)
-        ends = np.full((size, len(self.hosts)), float(size))
+        ends = self.reach.copy()
         boxes = self._boxes * window
         for column, host in enumerate(self.hosts):
             room = cluster.nodes[host].memory_bytes
             if room is None:
                 continue
             if self.layout.problem.whole_model:
-                ends[:, column] = np.where(graph.weight_bytes + boxes <= room, size, np.arange(size))
-                continue
-            ends[:, column] = self._weights.furthest(room - boxes)
+                fitting = np.where(graph.weight_bytes + boxes <= room, size, np.arange(size))
+            else:
+                fitting = self._weights.furthest(room - boxes)
+            ends[:, column] = np.minimum(ends[:, column], fitting)
         return ends
 
     def fits(self, stages: Sequence[Stage]) -> bool:
@@ -156,9 +175,8 @@ class Chain:
             runs: what limits them.
             calls: (D,) what a call costs.
         """
-        before = np.vstack([np.zeros(runs.width), np.cumsum(self.of_blocks, axis=0)])
         nothing = np.zeros(runs.width)
-        return Runs(before, calls, nothing, self.of_steps, nothing, runs.ends)
+        return Runs(self.before, calls, nothing, self.of_steps, nothing, runs.ends)
 
     def staged(self, stages: Sequence[Stage]) -> list[int]:
         """Node of each unit, from runs."""

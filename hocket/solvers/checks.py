@@ -24,6 +24,12 @@ def refuses_tasks(problem: Problem) -> str | None:
     return f"it plans one task, and this problem has {len(problem.tasks)}"
 
 
+def refuses_nodes(problem: Problem) -> str | None:
+    """The reason of a solver for one task, on nodes of which at least one can compute it."""
+    known = any(node.name in task.profile.nodes for task in problem.tasks for node in problem.cluster.nodes)
+    return refuses_tasks(problem) or (None if known else "the profile knows no node of the cluster")
+
+
 def refuses_metric(problem: Problem) -> str | None:
     """The reason of a solver for objectives that add up."""
     if weights_of(problem) is not None:

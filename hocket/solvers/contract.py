@@ -11,6 +11,8 @@ from hocket.solvers.stop import MaxIterations
 
 _SAME = 1e-9
 _PREFIX = "renamed-"
+_BASELINES = ("local", "remote")
+"""They have one plan only; whether it fits is for `solve` to say."""
 
 
 class ContractError(HocketError, RuntimeError):
@@ -22,7 +24,8 @@ def check_solver(solver: Solver, problems: Iterable[Problem], *, seed: int = 0, 
 
     Its plans can be lowered and keep the constraints; equal seeds give equal plans; a plan that it claims to be the
     best of a space has the value of exhaustive search, where that does not refuse; a bound is not above the value of
-    its plan, nor above the best there is; the problem stays as it was; other names of nodes leave the value.
+    its plan, nor above the best there is; the problem stays as it was; other names of nodes leave the value; private
+    inputs do not get to nodes that may not see them.
 
     Args:
         solver: what is checked.
@@ -55,6 +58,7 @@ def _accepts(solver: Solver, problem: Problem, seed: int, iterations: int) -> bo
     _check_same_again(solver, problem, proposal, seed, iterations)
     _check_claims(solver, problem, proposal, cost)
     _check_renamed(solver, problem, cost, seed, iterations)
+    _check_private(solver, problem, seed, iterations)
     return True
 
 
@@ -74,8 +78,7 @@ def _judged(solver: Solver, problem: Problem, proposal: Proposal) -> Cost:
         raise ContractError(
             f"a plan can be lowered, and that of {solver.name} cannot ({error}); correct the solver"
         ) from error
-    # A baseline has one plan only; whether it fits is for `solve` to say.
-    if solver.name not in ("local", "remote"):
+    if solver.name not in _BASELINES:
         _check(solver, "keeps the constraints", cost.feasible, [violation.sentence for violation in cost.violations])
     return cost
 
@@ -118,6 +121,30 @@ def _check_renamed(solver: Solver, problem: Problem, cost: Cost, seed: int, iter
     value = evaluate(other, again.plan).value
     _check(
         solver, "gives the same value under other names of nodes", _close(value, cost.value), f"{value}, {cost.value}"
+    )
+
+
+def _check_private(solver: Solver, problem: Problem, seed: int, iterations: int) -> None:
+    if solver.name in _BASELINES:
+        return
+    secret = kept_private(problem)
+    if solver.refuses(secret) is not None:
+        return
+    try:
+        proposal = solver(secret, seed=seed, stop=MaxIterations(iterations))
+    except (RefusedError, InfeasibleError):
+        return
+    broken = [one.sentence for one in evaluate(secret, proposal.plan).violations if one.constraint == "trust"]
+    _check(solver, "keeps private inputs on trusted nodes", not broken, broken)
+
+
+def kept_private(problem: Problem) -> Problem:
+    """The same problem with all inputs private to the nodes that have an input or need an answer."""
+    ends = {node for task in problem.tasks for node in (*task.inputs.values(), *task.outputs.values())}
+    nodes = tuple(node.replace(trust=int(node.name in ends)) for node in problem.cluster.nodes)
+    return problem.replace(
+        tasks=tuple(task.replace(private=tuple(task.inputs), trust=1) for task in problem.tasks),
+        cluster=problem.cluster.replace(nodes=nodes),
     )
 
 

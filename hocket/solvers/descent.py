@@ -19,9 +19,9 @@ import numpy as np
 from hocket.cost import Cost, Problem
 from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of
-from hocket.solvers.batch import Placements, bounds_of
+from hocket.solvers.batch import Placements, bounds_of, overfull
 from hocket.solvers.bound import lower_bound
-from hocket.solvers.checks import infeasible, refuses_tasks, require
+from hocket.solvers.checks import infeasible, refuses_nodes, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Places
 from hocket.solvers.solver import Proposal
@@ -51,11 +51,7 @@ class Descent:
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, or nothing that can compute."""
-        reason = refuses_tasks(problem)
-        if reason:
-            return reason
-        known = any(node.name in problem.task.profile.nodes for node in problem.cluster.nodes)
-        return None if known else "the profile knows no node of the cluster"
+        return refuses_nodes(problem)
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:
         """The best plan found."""
@@ -80,7 +76,7 @@ class _Search:
         self.enough = bound * (1 + _EXCESS)
         self.additive: Additive = additive_of(problem)
         self.layout = self.additive.layout
-        self.bounds = bounds_of(problem, self.layout)
+        self.bounds, self.overfull = bounds_of(problem, self.layout), overfull(self.layout)
         self.judgements = 0
         self.over = False
         self.best = _Rank(np.inf, np.inf)
@@ -144,6 +140,8 @@ class _Search:
 
     def _first_better(self, rank: _Rank, batch: Placements) -> tuple[_Rank, list[int]] | None:
         bounds = self.bounds(batch)
+        if rank.excess == 0:
+            bounds[self.overfull(batch)] = np.inf
         self._tick()
         for number in np.argsort(bounds, kind="stable"):
             if self.over or np.isinf(bounds[number]) or (rank.excess == 0 and bounds[number] >= rank.value):

@@ -27,6 +27,7 @@ def holds(layout: Layout, ways: Ways) -> Floats:
                 for piece, way in ways.pieces(*names, sizes):
                     most = max(way.holds.values(), default=0.0)
                     held[order[piece], source, target] = sizes[piece] * ratios[piece] * most
+    held[layout.barred] = np.inf
     return held
 
 

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hocket.cost import Problem, Table, Task
+from hocket.cost.trust import private_tensors, trusted
 from hocket.graph.topology import Unit, units
 from hocket.plan import Crossing, Plan
 from hocket.plan.placement import plan_for
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Places = Sequence[int]
 """Node of each unit, as a position in the cluster."""
 
@@ -86,6 +88,26 @@ class Layout:
         readers = sorted({self.unit_of[reader] for reader in self.graph.readers[tensor]} - {maker})
         sinks = (index[self.task.outputs[tensor]],) if tensor in self.task.outputs else ()
         return Net(tensor, nbytes, maker, home, tuple(readers), sinks)
+
+    @cached_property
+    def barred(self) -> Bools:
+        """(M, N, N) whether a tensor may not go from one node to another, because it is private (see `cost.trust`).
+
+        That is a way which is not there, so whoever knows of missing ways knows of trust.
+        """
+        size, cluster = len(self.nodes), self.problem.cluster
+        barred = np.zeros((len(self.nets), size, size), dtype=bool)
+        private = private_tensors(self.problem, self.task)
+        able = trusted(self.problem, self.task) if private else frozenset()
+        for number, net in enumerate(self.nets):
+            if net.tensor not in private:
+                continue
+            for source in [net.home] if net.home >= 0 else self.hosts:
+                for target in {*self.hosts, *net.sinks} - {source}:
+                    names = self.nodes[source], self.nodes[target]
+                    if names[0] in able and cluster.reachable(*names):
+                        barred[number, source, target] = not able.issuperset(cluster.path(*names, net.nbytes))
+        return barred
 
     @cached_property
     def reads(self) -> list[list[int]]:

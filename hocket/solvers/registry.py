@@ -78,6 +78,8 @@ def solve(
         proposal = chosen(problem, seed=seed, stop=stop)
     except RefusedError as error:
         raise RefusedError(f"{error}; {_who_can(problem, chosen.name)}") from None
+    except InfeasibleError as error:
+        raise InfeasibleError(f"{error}{_kept_by_trust(problem, str(error))}") from None
     solve_s = time.perf_counter() - begin
     cost = evaluate(problem, proposal.plan)
     if not cost.feasible:
@@ -107,6 +109,14 @@ def _chosen(solver: str | Solver, options: Mapping[str, Option]) -> tuple[Solver
             raise RefusedError(f"{solver} has no option {option!r}; {has}")
     made = known[solver](**options)
     return made, _options_of(made)
+
+
+def _kept_by_trust(problem: Problem, said: str) -> str:
+    """What may be behind a way that is missing: searches see no way to where a private tensor may not go."""
+    found = [task for task in problem.tasks if task.private and task.trust]
+    if not found or "trust" in said:
+        return ""
+    return f", where {found[0].name!r} keeps private tensors on nodes of trust {found[0].trust} or more"
 
 
 def _options_of(solver: Solver) -> dict[str, Option]:

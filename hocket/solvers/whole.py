@@ -18,12 +18,13 @@ from hocket.solvers.layout import Layout
 from hocket.solvers.linear_scan import LinearScan
 from hocket.solvers.min_cut import MinCut
 from hocket.solvers.solver import Proposal, Solver
-from hocket.solvers.stop import Stop
+from hocket.solvers.stop import MaxIterations, Stop
 
 _SMALL = 1000
 _MOST_STATES = 1_000_000  # of runs of blocks, which take about a second
 _MOST_VARIABLES = 20_000  # of an integer program of sums, whose relaxation takes about a second
-_MOST_JUDGED = 60_000  # operators in all plans that the last search judges, which take about two seconds
+_MOST_PAIRS = 1_000  # of an integer program for the period, whose first 200 nodes take about two seconds
+_MOST_JUDGED = 130_000  # operators in all plans that the last searches judge, which take about three seconds
 _FEWEST = 40  # plans that it judges all the same
 _CLOSED = 1e-9
 
@@ -35,7 +36,7 @@ def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: in
         problem: of one task.
         seed: of the searches that come last.
         stop: when those searches stop.
-        judgements: how many plans the last one judges at most without one; fewer of large models, which take longer.
+        judgements: how many plans the last two judge together without one; fewer of large models, which take longer.
 
     Raises:
         RefusedError: no solver does.
@@ -52,11 +53,11 @@ def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: in
         if best is not None and evaluate(problem, best.plan).value <= bound * (1 + _CLOSED):
             return best
         try:
-            if isinstance(solver, Descent):
+            if isinstance(solver, _Onward):
                 first = [] if best is None else [_places(problem, best.plan)]
                 proposals.append((solver.name, solver.improved(problem, first, seed=seed, stop=stop)))
             else:
-                proposals.append((solver.name, solver(problem, seed=seed, stop=stop)))
+                proposals.append((solver.name, solver(problem, seed=seed, stop=_within(solver, stop))))
         except RefusedError:
             continue
         except InfeasibleError as error:
@@ -97,13 +98,27 @@ def _provers(problem: Problem) -> Sequence[Solver]:
     return (*solvers, Milp(most_rounds=3, most_nodes=200, most_variables=_MOST_VARIABLES))
 
 
+class _Onward(Descent):
+    """Goes on from what the others found."""
+
+
 def _searches(problem: Problem, judgements: int) -> Sequence[Solver]:
-    """Each starts where the best plan is not proven; the last one goes on from what the others found."""
-    fewer = max(_MOST_JUDGED // max(len(problem.task.graph.operators), 1), _FEWEST)
-    descent = Descent(judgements=min(judgements, fewer))
+    """Each starts where the best plan is not proven; half of the judgements go to starts that nobody else found."""
+    most = max(_MOST_JUDGED // max(len(problem.task.graph.operators), 1), _FEWEST)
+    half = max(min(judgements, most) // 2, 1)
+    last = Descent(judgements=half), _Onward(judgements=half)
     if "period" in _metrics(problem):
-        return LinearScan(), LinearPipeline(most_states=_MOST_STATES), descent
-    return LinearScan(), descent
+        program = Milp(most_rounds=1, most_nodes=200, most_variables=_MOST_PAIRS)
+        return LinearScan(), LinearPipeline(most_states=_MOST_STATES), program, *last
+    return LinearScan(), *last
+
+
+def _within(solver: Solver, stop: Stop | None) -> Stop | None:
+    """A rule that also ends a search which is not the last one, for which time has to be left."""
+    if stop is None or not isinstance(solver, Descent):
+        return stop
+    enough = MaxIterations(solver.judgements)
+    return lambda best: enough(best) or stop(best)
 
 
 def _metrics(problem: Problem) -> set[str]:

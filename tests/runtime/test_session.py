@@ -326,7 +326,7 @@ def test_a_model_that_lies_about_its_shape_is_one_error() -> None:
     artifacts[0] = tiny.artifact("s0", tiny.model([node], {"x": tiny.SHAPE}, {"u": (2, 4)}))
     with (
         opened(program, artifacts) as session,
-        pytest.raises(NodeError, match=r"transfer 't0' has float32 \[2, 4\] to carry"),
+        pytest.raises(NodeError, match=r"segment 's0' makes 'u' \[2, 4\], and \[1, 4\] is declared"),
     ):
         session.run(X)
 

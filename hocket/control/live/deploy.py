@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from hocket.control.live.facts import World
 from hocket.control.live.keeper import Keeper
-from hocket.control.live.policy import POLICIES, Policy
+from hocket.control.live.policy import policy_of
 from hocket.control.live.session import LiveSession
 from hocket.control.live.shelf import Shelf
 from hocket.control.live.state import Rules
 from hocket.control.live.thinking import Manner, facts_of, only
+from hocket.control.live.wishes import Policy
 from hocket.control.run import load_planned
 from hocket.control.sessions import paced
 from hocket.cost import Problem
@@ -113,9 +114,7 @@ def deploy(
     if not tasks:
         raise PlanError("the plan refuses every task, so there is nothing to serve; serve one of them")
     given = {tasks[0].name: models} if isinstance(models, Model) else dict(models or {})
-    chosen = POLICIES[policy]() if isinstance(policy, str) and policy in POLICIES else policy
-    if isinstance(chosen, str):
-        raise PlanError(f"there is no policy {chosen!r}; choose one of {', '.join(POLICIES)}")
+    chosen = policy_of(policy) if isinstance(policy, str) else policy
     manner = Manner(solver or solution.solver or "auto", solution.seed, time_limit_s)
     with contextlib.ExitStack() as stack:
         if fleet is None:

@@ -207,9 +207,12 @@ def look_ahead(turn: Turn) -> None:
 def watched(turn: Turn, event: Watched) -> None:
     """Transfers and computations were seen."""
     turn.sight = turn.sight.seen(event.samples, event.computed)
-    nodes = {each.node for each in event.computed}
-    world = world_of(turn)
-    consider(turn, {**turn.sight.fresh, **{node: load for node, load in world.loads.items() if node in nodes}})
+    world, fresh = world_of(turn), dict[Hop | str, float]()
+    for hop, rate in turn.sight.fresh.items():
+        fresh[hop] = rate
+    for node in {each.node for each in event.computed}:
+        fresh[node] = world.loads[node]
+    consider(turn, fresh)
 
 
 def consider(turn: Turn, fresh: Mapping[Hop | str, float]) -> None:
@@ -240,8 +243,8 @@ def overdue(turn: Turn) -> dict[Hop, Late]:
             continue
         waited_s = turn.now_s - min(sent)
         if waited_s > _OVERDUE * max(facts.value_s, turn.pace_s):
-            rates = {**turn.sight.stated, **{hop: pace.bytes_per_s for hop, pace in turn.sight.paces.items()}}
-            hop = max(facts.carried, key=lambda each: facts.carried[each] / (rates.get(each) or math.inf))
+            rates = {**turn.sight.stated, **turn.sight.world(frozenset(), frozenset()).rates}
+            hop = max(facts.carried, key=lambda each: facts.carried[each] / rates.get(each, math.inf))
             found[hop] = Late(turn.now_s, round(facts.carried[hop]), waited_s)
     return found
 

@@ -100,7 +100,7 @@ class Sight:
             if hop in self.stated:
                 known = links.get(hop) or LinkEstimate.of(self.delays.get(hop, 0.0))
                 # Transfers go behind one another: the way works for one from when the one before has arrived.
-                # The only small message so far may have met a link that stood still: the latency is no longer than stated.
+                # The only small message so far may have met a link that stood still: no longer than stated.
                 latency_s = min(known.latency_s, self.delays.get(hop, known.latency_s))
                 busy_s = sample.stop_s - max(sample.start_s + latency_s, known.last_s)
                 nbytes, sum_s = looks.get(hop, (0, 0.0))

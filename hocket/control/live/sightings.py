@@ -7,8 +7,8 @@ from typing import Any
 from hocket.control.live.events import Computed, Sample
 from hocket.program import Span
 
-_MOST_SPANS = 200_000
-_MOST_NUMBERS = 100_000
+_MOST_SPANS = 20_000
+_MOST_NUMBERS = 10_000
 
 Attempt = tuple[int, int, int]
 """Run, line, number."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
 from hocket.control.live.facts import Facts, Hop
 from hocket.control.live.sight import Sight
 from hocket.control.live.suspicion import Flapping, Heartbeats
+from hocket.errors import PlanError
 
 Standby = Literal["none", "plan", "weights", "ready"]
 
@@ -44,10 +45,22 @@ class Rules:
     """Nodes that are never accused, besides those that bring inputs or need outputs."""
     watch_s: float = 0.5
     """How often the nodes are asked what they have seen."""
-    quiet_s: float = 5.0
+    quiet_s: float = 2.0
     """A way over which nothing has gone for so long is probed."""
     probe_bytes: int = 1 << 16
     """Of such a probe."""
+
+    @classmethod
+    def of(cls, standby: str) -> Self:
+        """Rules with what is prepared for a loss.
+
+        Raises:
+            PlanError: it is none of what can be prepared.
+        """
+        for known in get_args(Standby):
+            if standby == known:
+                return cls(standby=known)
+        raise PlanError(f"standby is one of {', '.join(get_args(Standby))}, got {standby!r}; choose one")
 
     @property
     def spare_runs(self) -> bool:

@@ -41,7 +41,8 @@ class Table:
 
     As in Edgent (Li et al., IEEE TWC 2020, sections IV-C and IV-D). A row is the best plan where every link is faster
     than it was, when the table was made, by the row's factor. The state is the mean over the looks since the last
-    change point; the mean is that of 1 / rate, because that is what a transfer costs. A table is made anew when the
+    change point; the mean is that of 1 / rate, because that is what a transfer costs. While something is late, its link
+    is taken to be as slow as that says. A table is made anew when the
     world has changed in a way that it has no rows for: one link by `spread` more than another, a node's load by `load`,
     or something that was missing is back.
     """
@@ -91,6 +92,10 @@ class Table:
     def _row(self, memory: TableMemory, view: View) -> int | None:
         """The plan of the row nearest to the state, of those that can run; None if none can."""
         state = 1.0 / fmean(memory.recent) if memory.recent else 1.0
+        if memory.base is not None:
+            stated = _rates(memory.base, view)
+            late = {hop: each.nbytes / each.busy_s for hop, each in view.sight.late.items()}
+            state = min(state, *(rate / stated[hop] for hop, rate in late.items() if hop in stated), state)
         usable = [row for row in memory.rows if _whole(view, row[1])]
         return min(usable, key=lambda row: abs(log(row[0] / state)))[1] if usable else None
 

@@ -79,6 +79,8 @@ class _Writer:
         self.domains = {""}
         self.emitted: dict[str, int] = {}
         """Nodes written for each operator."""
+        self.several: dict[object, list[str]] = {}
+        """What nodes with several results are, and these: one node gives all that is wanted of it."""
         self.made: set[str] = set()
         for name, boxes in needs.inputs.items():
             self.held[name] = [(box, region_name(name, box, block.shapes[name])) for box in boxes]
@@ -236,11 +238,18 @@ class _Emitter(Visit):
         pick: int = 0,
     ) -> str:
         writer = self.writer
+        key = (self.op.name, kind, inputs, repr(attributes), outputs)
+        if outputs > 1 and key in writer.several:
+            made = writer.several[key][pick]
+            writer.made.add(made)
+            return made
         domain, _, short = kind.rpartition(".")
         writer.domains.add(domain)
         made = writer.fresh(f"{self.op.name}.{kind}")
         writer.made.add(made)
         names = [made if position == pick else writer.fresh(f"{made}.{position}") for position in range(outputs)]
+        if outputs > 1:
+            writer.several[key] = names
         given = {name: value for name, value in (attributes or {}).items() if value != []}
         node = onnx.helper.make_node(short, [*inputs], names, domain=domain, name=self._node_name(), **given)
         writer.nodes.append(node)

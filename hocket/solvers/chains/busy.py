@@ -62,6 +62,7 @@ class Busy:
             held[some, source, target, number] = seconds
         for source, target in closed:
             held[:, source, target] = np.inf
+        held[layout.barred] = np.inf
         return held
 
     def seconds(self, placements: Placements) -> Floats:

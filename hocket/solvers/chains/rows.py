@@ -10,7 +10,7 @@ from hocket.plan import Plan
 from hocket.solvers.additive import Additive
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
-from hocket.solvers.checks import refuses_tasks
+from hocket.solvers.checks import refuses_nodes
 from hocket.solvers.fixed import best_fixed, judged
 from hocket.solvers.layout import Floats, Layout
 from hocket.solvers.solver import Proposal
@@ -27,11 +27,7 @@ def chain_of(problem: Problem) -> Chain:
 
 def refuses_row(problem: Problem) -> str | None:
     """The reason of a solver for one task and at least one node that computes."""
-    reason = refuses_tasks(problem)
-    if reason:
-        return reason
-    known = any(node.name in problem.task.profile.nodes for node in problem.cluster.nodes)
-    return None if known else "the profile knows no node of the cluster"
+    return refuses_nodes(problem)
 
 
 def refuses_source(problem: Problem) -> str | None:

@@ -133,6 +133,22 @@ def cloudlets_of(problem: Problem) -> list[int]:
     return sorted(set.intersection(*able) - sources)
 
 
+def refuses_deadlines(problem: Problem, why: str) -> str | None:
+    """The reason of a method that needs a deadline of every task and a server for all of them.
+
+    Args:
+        problem: what it should plan.
+        why: what it needs deadlines for.
+    """
+    for task in problem.tasks:
+        if task.deadline_s is None:
+            return f"{why}, and {task.name!r} has none"
+        reason = refuses_device(problem, task)
+        if reason:
+            return reason
+    return None if cloudlets_of(problem) else "every node that can compute all tasks is the source of one"
+
+
 def runs(layout: Layout, order: Sequence[int], cuts: Sequence[int]) -> list[int]:
     """Node of each unit where those before the first cut are on the first node of an order, and so on."""
     edges = [0, *cuts, len(layout.units)]

@@ -29,7 +29,7 @@ from hocket.solvers.cuts.scan import (
     cloudlets_of,
     costs_now,
     joined,
-    refuses_device,
+    refuses_deadlines,
     sequential,
 )
 from hocket.solvers.solver import Proposal
@@ -58,13 +58,7 @@ class ThroughputMax:
 
     def refuses(self, problem: Problem) -> str | None:
         """A task without a deadline, a source that cannot compute, or no cloudlet."""
-        for task in problem.tasks:
-            if task.deadline_s is None:
-                return f"it admits requests by their deadlines, and {task.name!r} has none"
-            reason = refuses_device(problem, task)
-            if reason:
-                return reason
-        return None if cloudlets_of(problem) else "every node that can compute all tasks is the source of one"
+        return refuses_deadlines(problem, "it admits requests by their deadlines")
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """A division of every task, with its threads.

@@ -66,7 +66,7 @@ class Milp:
         proven, rounds = 0.0, 0
         while rounds < self.most_rounds and not best.closes(proven):
             rounds += 1
-            reference = best.value if best.plan else problem.references.get(problem.objective.metric, 1.0)
+            reference = best.value if best.plan else _scale(problem)
             found = figures.solve(reference, seconds=clock.left_s, most_nodes=self.most_nodes)
             # What was excluded before has been judged, so the bound of the rest and the best of those hold for all.
             proven = max(proven, min(found.bound, best.value))
@@ -86,3 +86,9 @@ class Milp:
         if best.closes(proven):
             return Proposal(plan=best.plan, bound=best.value, over="units", notes=notes)
         return Proposal(plan=best.plan, bound=min(proven, best.value), notes=notes)
+
+
+def _scale(problem: Problem) -> float:
+    """About what the objective is where no plan is known."""
+    known = problem.task.source in problem.task.profile.nodes
+    return problem.references.get(problem.objective.metric, 1.0) if known else 1.0

@@ -174,7 +174,8 @@ class Schedule:
         if not readers and target not in net.sinks:
             return
         wants = [self.on[reader][target] for reader in readers]
-        if not self.problem.cluster.reachable(names[origin], names[target]):
+        barred = bool(self.layout.barred[number, origin, target])
+        if barred or not self.problem.cluster.reachable(names[origin], names[target]):
             for flag in wants if target not in net.sinks else [None]:
                 # A clause of what must not be true together.
                 self.model.add_bool_or([each.negated() for each in (made, flag) if each is not None])

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hocket.cost import Problem, Table, Task
+from hocket.cost.trust import confined
 from hocket.cost.work import share_of_time
 from hocket.graph.regions import Box, Demand, slicer_of, whole
 from hocket.graph.regions.box import hull
@@ -49,9 +50,9 @@ class Cells:
 
     def __init__(self, problem: Problem, task: Task) -> None:
         self.problem, self.task, self.graph = problem, task, task.graph
-        self.table = Table(problem, task)
+        self.table = Table(problem, confined(problem, task))
         self.hosts = self.table.nodes
-        """Nodes that can compute, in the cluster's order."""
+        """Nodes that can compute and may see all of it, in the cluster's order."""
         self.slicer = slicer_of(task.graph)
         self._rows = {operator.name: row for row, operator in enumerate(self.graph.operators)}
         self._curves = [task.profile.nodes[host].curve for host in self.hosts]
@@ -60,7 +61,7 @@ class Cells:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """In the order in which they are computed; () if the graph ends in several tensors."""
+        """In the order in which they are computed; () if an answer is made half way, or there are several."""
         if not self.graph.operators:
             return ()
         entry = self.graph.inputs[0].name
@@ -69,7 +70,7 @@ class Cells:
             names = tuple(self.graph.operators[position].name for position in block.operators)
             if block.inputs and block.inputs[0] in self.graph.producer:
                 entry = block.inputs[0]
-            if len(block.outputs) != 1:
+            if len(block.outputs) != 1 or (found and entry != found[-1].result):
                 return ()
             found.append(Cell(names, entry, block.outputs[0]))
         return tuple(found)

@@ -21,7 +21,7 @@ from hocket.cost import Cost, Problem
 from hocket.errors import GraphError, InfeasibleError, RefusedError
 from hocket.plan import Entry, Plan, Run
 from hocket.solvers import tensor, tiles
-from hocket.solvers.checks import infeasible, refuses_tasks, require
+from hocket.solvers.checks import infeasible, refuses_nodes, require
 from hocket.solvers.fixed import fixed_plans, judged
 from hocket.solvers.joint.bound import split_bound
 from hocket.solvers.joint.cells import Cells
@@ -46,7 +46,7 @@ class JointSplit:
     name: ClassVar[str] = "joint_split"
     exact_for: ClassVar[frozenset[str]] = frozenset()
 
-    judgements: int = 40
+    judgements: int = 100
     """How many plans the judge is asked about to refine cut points, at most."""
     kept: int = 12
     """States that are followed at each boundary."""
@@ -59,13 +59,11 @@ class JointSplit:
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, a graph that cannot be divided, or nothing that can compute."""
-        reason = refuses_tasks(problem)
+        reason = refuses_nodes(problem)
         if reason:
             return reason
         if not problem.task.graph.body:
             return f"the operators of {problem.task.graph.name!r} are not known as ONNX, so they cannot be divided"
-        if not any(node.name in problem.task.profile.nodes for node in problem.cluster.nodes):
-            return "the profile knows no node of the cluster"
         return None
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:

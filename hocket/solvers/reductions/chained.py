@@ -15,7 +15,7 @@ from typing import ClassVar
 from hocket.cost import Problem
 from hocket.errors import RefusedError
 from hocket.solvers.bound import lower_bound
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.reductions.kinds import REDUCTIONS
 from hocket.solvers.solver import Proposal, Solver
@@ -56,9 +56,10 @@ class Chained:
         Raises:
             InfeasibleError: it keeps the constraints on the chain and not on the DAG.
         """
-        reason, inner = self.refuses(problem), self._inner()
-        if reason or inner is None:
-            raise RefusedError(f"{self.name} cannot solve this problem: {reason}")
+        require(self, problem)
+        inner = self._inner()
+        if inner is None:
+            raise RefusedError(f"{self.name} cannot solve this problem: {self.solver!r} is no solver")
         reduced = REDUCTIONS[self.reduction]().apply(problem)
         found = inner(reduced.problem, seed=seed, stop=stop)
         plan = reduced.invert(found.plan)

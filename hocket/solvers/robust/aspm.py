@@ -92,7 +92,7 @@ class Splitting:
         self.source = layout.hosts.index(cluster.index[self.problem.task.source])
         self.chances = np.array([self._chance(layout.nodes[host]) for host in layout.hosts])
         self.calls = layout.call_s[self.chain.hosts]
-        self.before = np.vstack([np.zeros(len(self.calls)), np.cumsum(self.chain.of_blocks, axis=0)])
+        self.before = self.chain.before
 
     def _chance(self, name: str) -> float:
         """That a block on a node comes back: the node and the links of the way there are not broken."""
@@ -107,7 +107,9 @@ class Splitting:
         return chance
 
     def time_s(self, part: Part, before: int | None) -> float:
-        """Seconds of a block if nothing fails, its input from the host before it included."""
+        """Seconds of a block if nothing fails, its input from the host before it included; inf where it may not be."""
+        if self.chain.reach[part.start, part.host] < part.stop:
+            return float("inf")
         came = 0.0 if before is None else float(self.chain.of_steps[part.start, before, part.host])
         work = float(self.before[part.stop, part.host] - self.before[part.start, part.host])
         return came + work + float(self.calls[part.host])

@@ -23,7 +23,7 @@ from hocket.plan import Plan
 from hocket.solvers.additive import Additive, additive_of
 from hocket.solvers.chain import Chain
 from hocket.solvers.chain_dp import shortest
-from hocket.solvers.checks import infeasible, refuses_tasks, require
+from hocket.solvers.checks import infeasible, refuses_nodes, require
 from hocket.solvers.fixed import judged, plan_at
 from hocket.solvers.layout import Layout
 from hocket.solvers.search.vectors import Room
@@ -57,11 +57,7 @@ class Continuer:
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, or nothing that can compute."""
-        reason = refuses_tasks(problem)
-        if reason:
-            return reason
-        known = any(node.name in problem.task.profile.nodes for node in problem.cluster.nodes)
-        return None if known else "the profile knows no node of the cluster"
+        return refuses_nodes(problem)
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The pipeline, with a note for the failure of each of its nodes."""

@@ -21,7 +21,7 @@ from hocket.cost import Cost, Problem
 from hocket.plan import Plan
 from hocket.solvers.additive import additive_of
 from hocket.solvers.chain import Chain
-from hocket.solvers.checks import infeasible, refuses_tasks, require
+from hocket.solvers.checks import infeasible, refuses_nodes, require
 from hocket.solvers.descent import excess
 from hocket.solvers.fixed import judged
 from hocket.solvers.robust.survival import Replicas, replicated_plan, takes_copies
@@ -49,11 +49,7 @@ class ReplicaSearch:
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, or nothing that can compute."""
-        reason = refuses_tasks(problem)
-        if reason:
-            return reason
-        known = any(node.name in problem.task.profile.nodes for node in problem.cluster.nodes)
-        return None if known else "the profile knows no node of the cluster"
+        return refuses_nodes(problem)
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The best choice of nodes for each segment."""

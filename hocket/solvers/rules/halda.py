@@ -32,6 +32,8 @@ class Halda:
 
     name: ClassVar[str] = "halda"
     exact_for: ClassVar[frozenset[str]] = frozenset()
+    paper: ClassVar[bool] = False
+    """Whether it knows the network and the bandwidth of memory."""
 
     rounds: int = 0
     """Rounds of the ring per request; 0 = the best divisor of the number of layers."""
@@ -40,44 +42,25 @@ class Halda:
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, or a source that does not compute."""
-        return _refuses(problem)
+        reason = refuses_layers(problem)
+        if reason:
+            return reason
+        source = problem.task.source
+        return None if source in problem.task.profile.nodes else f"the ring begins at {source!r}, which has no profile"
 
     def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
         """The windows."""
         require(self, problem)
-        ring = Ring(Layers(problem), self.rounds, self.master_priority, paper=False)
+        ring = Ring(Layers(problem), self.rounds, self.master_priority, paper=self.paper)
         return ruled(problem, self.name, ring.layers.plan(ring.hosts()), ring.notes())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HaldaPaper:
+class HaldaPaper(Halda):
     """See the module."""
 
     name: ClassVar[str] = "halda_paper"
-    exact_for: ClassVar[frozenset[str]] = frozenset()
-
-    rounds: int = 0
-    """Rounds of the ring per request; 0 = the best divisor of the number of layers."""
-    master_priority: float = 1.0
-    """By which the cost of the source is divided, so that it gets more layers."""
-
-    def refuses(self, problem: Problem) -> str | None:
-        """Several tasks, or a source that does not compute."""
-        return _refuses(problem)
-
-    def __call__(self, problem: Problem, *, seed: int = 0, stop: Stop | None = None) -> Proposal:  # noqa: ARG002
-        """The windows."""
-        require(self, problem)
-        ring = Ring(Layers(problem), self.rounds, self.master_priority, paper=True)
-        return ruled(problem, self.name, ring.layers.plan(ring.hosts()), ring.notes())
-
-
-def _refuses(problem: Problem) -> str | None:
-    reason = refuses_layers(problem)
-    if reason:
-        return reason
-    source = problem.task.source
-    return None if source in problem.task.profile.nodes else f"the ring begins at {source!r}, which has no profile"
+    paper: ClassVar[bool] = True
 
 
 class Ring:

@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hocket.cost import Cost, Problem
-from hocket.errors import RefusedError
 from hocket.plan import Plan, Setting
 from hocket.solvers.additive import additive_of, weights_of
 from hocket.solvers.batch import bounds_of
 from hocket.solvers.bound import lower_bound
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_nodes, require
 from hocket.solvers.descent import excess
 from hocket.solvers.fixed import judged
 from hocket.solvers.solver import Proposal, Solver
@@ -40,11 +39,7 @@ NOWHERE = Rank(np.inf, np.inf)
 
 def refuses_search(problem: Problem) -> str | None:
     """The reason of a search over vectors: several tasks, or nothing that can compute."""
-    reason = refuses_tasks(problem)
-    if reason:
-        return reason
-    known = any(node.name in problem.task.profile.nodes for node in problem.cluster.nodes)
-    return None if known else "the profile knows no node of the cluster"
+    return refuses_nodes(problem)
 
 
 class Judge:
@@ -60,9 +55,7 @@ class Judge:
     """
 
     def __init__(self, solver: Solver, problem: Problem, stop: Stop) -> None:
-        reason = solver.refuses(problem)
-        if reason:
-            raise RefusedError(f"{solver.name} cannot solve this problem: {reason}")
+        require(solver, problem)
         self.solver, self.problem, self.stop = solver, problem, stop
         self.additive = additive_of(problem)
         self.layout = self.additive.layout

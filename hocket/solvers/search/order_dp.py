@@ -26,8 +26,7 @@ def runs_for(chain: Chain, aim: Aim, calls: Floats, devices: int) -> Runs:
         enter, steps, leave = chain.holds
         return Runs(chain.seconds, calls, enter, steps, leave, ends)
     width = len(chain.hosts)
-    before = np.vstack([np.zeros(width), np.cumsum(chain.of_blocks, axis=0)])
-    return Runs(before, calls, np.zeros(width), chain.of_steps, np.zeros(width), ends)
+    return Runs(chain.before, calls, np.zeros(width), chain.of_steps, np.zeros(width), ends)
 
 
 def best_split(runs: Runs, order: Sequence[int], aim: Aim) -> tuple[float, list[Stage]] | None:

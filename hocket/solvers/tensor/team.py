@@ -7,6 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from hocket.cost import Cost, Problem, Table
+from hocket.cost.trust import confined
 from hocket.errors import RefusedError
 from hocket.plan import Copies, Entry, Plan, Run, Split
 from hocket.plan.cuts import shared
@@ -30,12 +31,13 @@ def refuses_team(problem: Problem) -> str | None:
 
 
 def hosts_of(problem: Problem) -> list[str]:
-    """The main node first, then the others that compute and have a way to it and back, in the cluster's order.
+    """The main node first, then the others that compute, may see all, and have a way to it and back, in order.
 
     The main node is the source, or the first node that computes if the source does not.
     """
     cluster, task = problem.cluster, problem.task
-    names = [node.name for node in cluster.nodes if node.name in task.profile.nodes]
+    able = confined(problem, task).profile.nodes
+    names = [node.name for node in cluster.nodes if node.name in able]
     main = task.source if task.source in names else next(iter(names), "")
     others = [name for name in names if name != main]
     return [

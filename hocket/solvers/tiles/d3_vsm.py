@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from hocket.cost import Problem
+from hocket.cost.trust import confined
 from hocket.plan import Split
 from hocket.plan.cuts import shared
 from hocket.plan.placement import Place, plan_for
@@ -49,7 +50,8 @@ class D3Vsm:
         if reason:
             return reason
         task = problem.task
-        hosts = [node.name for node in problem.cluster.nodes if node.name in task.profile.nodes]
+        able = confined(problem, task).profile.nodes
+        hosts = [node.name for node in problem.cluster.nodes if node.name in able]
         if task.source not in hosts:
             return f"its device is the source, and {task.source!r} cannot compute"
         if len(hosts) < 3:

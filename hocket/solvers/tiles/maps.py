@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from hocket.cost import Problem
+from hocket.cost.trust import confined
 from hocket.cost.work import share_of_time
-from hocket.errors import RefusedError
 from hocket.graph import Graph
 from hocket.graph.regions import Box, Interval, whole
 from hocket.graph.regions.box import with_axis
 from hocket.graph.topology import blocks
 from hocket.plan import Entry, Plan, Run, Split
-from hocket.solvers.checks import infeasible, refuses_tasks
+from hocket.solvers.checks import infeasible, refuses_tasks, require
 from hocket.solvers.fixed import judged
 from hocket.solvers.joint.cells import Cells
 from hocket.solvers.joint.moving import Held, Moving
@@ -51,9 +51,11 @@ def refuses_maps(problem: Problem) -> str | None:
     graph = problem.task.graph
     if not graph.body:
         return f"the operators of {graph.name!r} are not known as ONNX, so they cannot be divided"
-    hosts = [node.name for node in problem.cluster.nodes if node.name in problem.task.profile.nodes]
+    able = confined(problem, problem.task).profile.nodes
+    hosts = [node.name for node in problem.cluster.nodes if node.name in able]
     if len(hosts) < 2:
-        return f"it divides maps over several nodes that can compute, and here is {len(hosts)}"
+        trusted = " and may see private inputs" if problem.task.private else ""
+        return f"it divides maps over several nodes that can compute{trusted}, and here is {len(hosts)}"
     if not layers_of(graph):
         return f"{graph.name!r} does not begin with layers that make one feature map of rank 4 each"
     return None
@@ -277,9 +279,7 @@ def require_maps(solver: Solver, problem: Problem) -> Maps:
     Raises:
         RefusedError: the solver refuses it.
     """
-    reason = solver.refuses(problem)
-    if reason:
-        raise RefusedError(f"{solver.name} cannot solve this problem: {reason}")
+    require(solver, problem)
     return Maps(problem)
 
 

@@ -145,7 +145,7 @@ class NodeTarget:
         else:
             frames = changed_frames(random.choice(self._often), random)
         self.take(random.choice(("owner", "owner", "stranger")), frames)
-        if kind < 0.02:  # a program that is being prepared is ready before the next message comes
+        if random.random() < 0.02:  # a program that is being prepared is ready before the next message comes
             self._settle()
         return len(frames)
 

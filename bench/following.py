@@ -1,0 +1,127 @@
+"""Following a moving world: policies on recorded links in simulated time.
+
+Traces are read from `HOCKET_TRACES` (folders `sabre_4g`: 4G, downlink; `solis_wifi/traces`: Wi-Fi, uplink); where that
+is not set there are synthetic ones of a similar kind. Parameters of the policies were chosen on the traces of even
+position; the figures are of the others.
+"""
+
+import math
+import os
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import hocket
+from bench.table import Row
+from hocket.cluster import Cluster, Direction, Link, Node, RateTrace
+from hocket.cluster.trace_files import read_trace
+from hocket.control.live.facts import World
+from hocket.control.live.policy import policy_of
+from hocket.control.live.rehearse import candidates, latencies, rehearse
+from hocket.control.live.state import Rules
+from hocket.control.live.thinking import Manner, think
+from hocket.cost import Problem
+from hocket.plan import Plan
+from hocket.zoo.listing import model_path
+
+MODELS = ("alexnet", "resnet18", "mobilenet_v2", "googlenet")
+POLICIES = ("table", "replan")
+MANNER = Manner("chain_dp")
+STATED = 20e6 / 8
+"""Bytes per second that the cluster states, whatever the trace: the planner does not know what will come."""
+REQUESTS = 60
+RULES = Rules(standby="none", quiet_s=1.0)
+"""A way over which nothing goes is looked at every second, with 64 kB."""
+MOVING = 1.02
+"""A trace moves enough where the best single plan is so much worse than the best plan at every moment."""
+
+
+class Followed(NamedTuple):
+    """One trace with one model: mean latencies over that of the best plan at every moment."""
+
+    fixed: float
+    """The best single plan, chosen in hindsight."""
+    policies: dict[str, float]
+
+
+def rows() -> list[Row]:
+    """All figures."""
+    traces, kind = recorded()
+    found = [followed(problem, plans, trace) for problem, plans in planned() for trace in traces[1::2]]
+    note = (
+        f"{kind}; {len(traces[1::2])} traces, {len(MODELS)} models ({', '.join(MODELS)}), {REQUESTS} requests, one a s"
+    )
+    return [row for policy in POLICIES for row in _figures(policy, found, note)]
+
+
+def _figures(policy: str, found: Sequence[Followed], note: str) -> Iterator[Row]:
+    ratios = [each.policies[policy] for each in found]
+    mean = statistics.geometric_mean(ratios)
+    above = sum(ratio > 1.15 for ratio in ratios)
+    yield Row(f"{policy}: mean latency / best plan at every moment", mean, "x", "<= 1.15", mean <= 1.15,
+              f"geometric mean, {above} of {len(ratios)} above 1.15, worst {max(ratios):.2f}; {note}")  # fmt: skip
+    moving = [each for each in found if each.fixed > MOVING]
+    gains = [each.policies[policy] / each.fixed for each in moving] or [math.nan]
+    value = statistics.geometric_mean(gains)
+    worse = statistics.fmean(each.fixed for each in moving) - 1 if moving else 0.0
+    note = (
+        f"geometric mean of {len(gains)} where that plan is over {100 * MOVING - 100:.0f} % worse than the best at"
+        f" every moment (on average {100 * worse:.0f} %); {sum(gain < 1 for gain in gains)} below 1"
+    )
+    yield Row(
+        f"{policy}: mean latency / best single plan in hindsight, where rates move", value, "x", "< 1", value < 1, note
+    )
+
+
+def recorded() -> tuple[list[RateTrace], str]:
+    """Traces, and what they are."""
+    folder = os.environ.get("HOCKET_TRACES")
+    if not folder:
+        return [synthetic(seed) for seed in range(40)], "synthetic traces, seeds 0 to 39"
+    mobile = sorted(Path(folder, "sabre_4g").glob("*.json"))
+    wifi = sorted(Path(folder, "solis_wifi", "traces").glob("*.txt"))
+    kind = f"{len(mobile)} Belgian 4G logs (downlink), {len(wifi)} Wi-Fi logs (uplink), every second one"
+    return [read_trace(path) for path in (*mobile, *wifi)], kind
+
+
+def synthetic(seed: int) -> RateTrace:
+    """200 s of a link that changes its state now and then, with noise: what recorded ones look like."""
+    draw = random.Random(seed)
+    steps, mean = [], math.exp(draw.uniform(math.log(6e5), math.log(8e6)))
+    state = mean
+    for second in range(200):
+        if draw.random() < 1 / 25:
+            state = mean * math.exp(draw.gauss(0.0, 0.7))
+        dip = 0.05 if draw.random() < 0.02 else 1.0
+        steps.append((float(second), state * dip * math.exp(draw.gauss(0.0, 0.2))))
+    return RateTrace(steps=tuple(steps), length_s=200.0)
+
+
+def two(way: Direction) -> Cluster:
+    """A phone and an edge server, between which some ten Mbit/s are worth more than the phone's processor."""
+    nodes = (Node(name="phone", flops_per_s=8e9), Node(name="edge", flops_per_s=80e9))
+    return Cluster(name="two", nodes=nodes, links=(Link(between=("phone", "edge"), up=way, down=way, latency_s=0.005),))
+
+
+def planned() -> Iterator[tuple[Problem, list[Plan]]]:
+    """Each model's problem as it is described, and its best plans over all rates."""
+    for name in MODELS:
+        problem = hocket.problem_for(hocket.load_model(model_path(name)).graph, two(Direction(bytes_per_s=STATED)))
+        yield problem, candidates(problem, MANNER, [2.0 ** (power / 2) for power in range(-9, 9)])
+
+
+def followed(problem: Problem, plans: Sequence[Plan], trace: RateTrace) -> Followed:
+    """One trace with one model."""
+    real = problem.replace(cluster=two(Direction(trace=trace)))
+    arrivals_s = [1.5 + second for second in range(REQUESTS)]
+    alone = [latencies(real, plan, arrivals_s) for plan in plans]
+    best_s = statistics.fmean(map(min, *alone)) if len(alone) > 1 else statistics.fmean(alone[0])
+    first = think(problem, MANNER, "best", World(), None).found[0][0]
+    means = {
+        name: rehearse(real, first, policy_of(name), arrivals_s, manner=MANNER, rules=RULES, known=problem).mean_s
+        for name in POLICIES
+    }
+    fixed = min(map(statistics.fmean, alone)) / best_s
+    return Followed(fixed, {name: mean_s / best_s for name, mean_s in means.items()})

@@ -1,0 +1,85 @@
+"""Opening a language model, planned or not, and putting it on its nodes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hocket.control.live.deploy import deploy
+from hocket.control.live.session import LiveSession
+from hocket.errors import FormatError, PlanError
+from hocket.graph.model import Model
+from hocket.language.config import PRESETS
+from hocket.language.distributed import DistributedReader
+from hocket.language.divided import dividable
+from hocket.language.gguf_file import load_gguf
+from hocket.language.hugging_face import load_folder
+from hocket.language.language_model import LanguageModel
+from hocket.language.planning import capacity_of
+from hocket.solvers import Solution
+
+
+def read_language_model(name: str) -> LanguageModel:
+    """A GGUF file, a local Hugging Face folder, or a preset with random weights.
+
+    Raises:
+        FormatError: none of them, or a broken file.
+        MissingError: a package that reads it is not installed.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return load_folder(path)
+    if path.is_file():
+        return load_gguf(path)
+    if name in PRESETS:
+        return LanguageModel(PRESETS[name]).with_random_weights()
+    raise FormatError(
+        f"a language model is a GGUF file, a folder with config.json, or one of {', '.join(PRESETS)}, and {name!r} is"
+        " none; correct the path"
+    )
+
+
+class LiveLanguageModel:
+    """A language model on its nodes; it reads several texts at once, each with caches of its own.
+
+    Args:
+        model: with its weights.
+        session: of the model that `dividable` made of it.
+        capacity: most tokens of a text.
+    """
+
+    def __init__(self, model: LanguageModel, session: LiveSession, capacity: int) -> None:
+        self.model, self.session, self.capacity = model, session, capacity
+
+    def reader(self) -> DistributedReader:
+        """One text; close it to give its caches back."""
+        return DistributedReader(self.session, vocabulary=self.model.config.vocabulary, capacity=self.capacity)
+
+
+@contextmanager
+def open_language_model(
+    solution: Solution, model: LanguageModel, *, divided: Model | None = None, **options: Any
+) -> Iterator[LiveLanguageModel]:
+    """Deploy a language model and keep it alive; what was started ends with the context.
+
+    Args:
+        solution: of a problem that `language_problem` made.
+        model: with its weights.
+        divided: what `dividable` made of it, to save its making.
+        options: as for `hocket.deploy`.
+
+    Raises:
+        PlanError: the plan is of another model.
+        NodeError: a node cannot be started or reached.
+    """
+    task = solution.problem.task
+    capacity = capacity_of(task.graph)
+    if divided is None:
+        divided = dividable(model, capacity=min(capacity, model.config.context))
+    if divided.graph.weights != task.graph.weights:
+        raise PlanError(
+            f"a plan is run with the model that it is for, and {model.config.name!r} has other weights than"
+            f" {task.name!r}; plan it anew"
+        )
+    with deploy(solution, models=divided, **options) as live:
+        yield LiveLanguageModel(model, live.session, capacity)

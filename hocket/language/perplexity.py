@@ -1,0 +1,55 @@
+"""How well a model foretells a text: the measure of what its rounding costs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hocket.errors import GraphError
+from hocket.language.session import DecoderSession
+
+
+def perplexity(session: DecoderSession, tokens: Sequence[int], *, window: int = 512) -> float:
+    """The exponential of the mean of -log(probability of each token, given those before it).
+
+    A model that knows nothing has the size of its vocabulary; 1 is the least.
+
+    Args:
+        session: made with `logits="all"`.
+        tokens: at least two.
+        window: the text is cut into pieces of so many tokens, each read from an empty context; the first token of a
+            piece is not foretold. At most the session's capacity.
+
+    Raises:
+        GraphError: too few tokens, or a window that does not fit.
+    """
+    if len(tokens) < 2 or not 2 <= window <= session.capacity:
+        raise GraphError(
+            f"a window of 2 to {session.capacity} tokens and a text of at least 2 are needed, got {window} and"
+            f" {len(tokens)}; give others"
+        )
+    surprise, count = 0.0, 0
+    for start in range(0, len(tokens) - 1, window):
+        piece = list(tokens[start : start + window])
+        if len(piece) < 2:
+            break
+        session.rewind()
+        scores = session.read(piece[:-1])
+        surprise += float(surprises(scores, piece[1:]).sum())
+        count += len(piece) - 1
+    return float(np.exp(surprise / count))
+
+
+def surprises(scores: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
+    """-log(probability) of each token, float64.
+
+    Args:
+        scores: [tokens, vocabulary].
+        tokens: one for each row.
+
+    >>> surprises(np.log([[0.5, 0.25, 0.25]]), [1]).round(3).tolist()
+    [1.386]
+    """
+    wide = scores.astype(np.float64)
+    highest = wide.max(-1)
+    total = np.log(np.exp(wide - highest[:, None]).sum(-1)) + highest
+    return np.asarray(total - wide[np.arange(len(tokens)), list(tokens)])

@@ -1,0 +1,102 @@
+"""Problems of language models: where layers and their caches go."""
+
+from hocket.cluster import Cluster
+from hocket.cost import Objective, Problem, problem_for
+from hocket.cost.trust import RAW
+from hocket.errors import GraphError, InfeasibleError
+from hocket.graph import Graph
+from hocket.language.config import Config
+from hocket.language.divided import dividable
+from hocket.language.language_model import LanguageModel
+from hocket.profile import Profile
+
+
+def language_problem(
+    model: LanguageModel | Config | Graph,
+    cluster: Cluster,
+    *,
+    capacity: int,
+    tokens: int = 1,
+    objective: Objective | None = None,
+    source: str | None = None,
+    profile: Profile | None = None,
+    private_layers: int | None = None,
+) -> Problem:
+    """The problem of one step of a decoder; its latency with one token is the time per output token.
+
+    The caches count as memory of the node that has their layer, with room for `capacity` tokens of one text.
+
+    Args:
+        model: with or without weights; its numbers alone will do; or the graph of `dividable`, to save its making.
+        cluster: nodes and links.
+        capacity: most tokens of prompt and continuation.
+        tokens: of the step: 1 = decoding; the length of a prompt = its reading. The attention is counted as if the
+            caches were full.
+        objective: absent = latency. The period is that of many texts at once.
+        source: the node where the tokens are, and where the scores are needed; absent = the cluster's source.
+        profile: seconds of each operator; absent = the formula profile.
+        private_layers: the tokens, their embedding and so many first layers stay on nodes that are trusted at least as
+            much as the source. What leaves the last of them counts as no longer private. None = nothing is private.
+
+    Raises:
+        GraphError: more tokens than the context, or more private layers than there are layers.
+        InfeasibleError: private layers, and every node is trusted like the source.
+    """
+    if isinstance(model, Config):
+        model = LanguageModel(model)
+    graph = model if isinstance(model, Graph) else dividable(model, capacity=capacity, tokens=tokens).graph
+    if private_layers is None:
+        return problem_for(graph, cluster, profile=profile, objective=objective, source=source)
+    home = cluster.require(source or cluster.source)
+    if all(node.trust >= home.trust for node in cluster.nodes):
+        raise InfeasibleError(
+            f"private layers stay on nodes that are trusted like {home.name!r}, whose trust is {home.trust}, and all"
+            " nodes are; give the source more trust in the cluster file"
+        )
+    limited = objective or Objective()
+    return problem_for(
+        graph,
+        cluster,
+        profile=profile,
+        objective=limited.replace(limits={**limited.limits, "leakage": 0.0}),
+        source=source,
+        private=tuple(tensor.name for tensor in graph.inputs),
+        trust=home.trust,
+        leakage={_behind(graph, private_layers): {RAW: 0.0}},
+    )
+
+
+def layer_of(operator: str) -> int | None:
+    """The layer that an operator is part of, counted from 0; None = the embedding or what follows the layers.
+
+    >>> layer_of("block.3.query"), layer_of("norm")
+    (3, None)
+    """
+    first, _, rest = operator.partition(".")
+    number = rest.partition(".")[0]
+    return int(number) if first == "block" and number.isdecimal() else None
+
+
+def capacity_of(graph: Graph) -> int:
+    """Most tokens of a text that the caches of a graph have room for.
+
+    Raises:
+        GraphError: it has no caches.
+    """
+    if not graph.buffers:
+        raise GraphError(
+            f"a language model keeps caches, and {graph.name!r} has none; plan it with `hocket generate -o`"
+        )
+    return graph.buffers[0].shape[2]
+
+
+def _behind(graph: Graph, layers: int) -> str:
+    """What the next layer reads of the first ones."""
+    names = [operator.name for operator in graph.operators]
+    numbers = [layer_of(name) for name in names]
+    count = max((number for number in numbers if number is not None), default=-1) + 1
+    if not 0 <= layers <= count:
+        raise GraphError(f"private are 0 to {count} layers of {graph.name!r}, got {layers}; give another number")
+    if layers == 0:
+        return names[next(i for i, number in enumerate(numbers) if number == 0) - 1]
+    return names[max(i for i, number in enumerate(numbers) if number == layers - 1)]

@@ -1,0 +1,1 @@
+"""The parts of OpenAI's HTTP interface that continue text."""
