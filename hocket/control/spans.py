@@ -51,7 +51,7 @@ class Spans:
     """Hands what is new of a live session to OpenTelemetry, each time that `export` is called.
 
     Nodes tell what they did up to a second after a request was answered; it joins the request's trace then. A session
-    remembers 200 000 spans: what is not exported before they are forgotten is lost.
+    remembers 20 000 spans: what is not exported before they are forgotten is lost.
 
     Args:
         session: of one task.

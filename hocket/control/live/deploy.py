@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -20,9 +20,11 @@ from hocket.control.sessions import paced
 from hocket.cost import Problem
 from hocket.cost.evaluate import served
 from hocket.errors import PlanError
+from hocket.graph import Graph
 from hocket.graph.model import Model
 from hocket.plan import Plan
 from hocket.plan.shares import held, station
+from hocket.profile import formula_profile
 from hocket.runtime.fleet import Fleet
 from hocket.runtime.inproc import Network
 from hocket.runtime.keys import load_keys
@@ -74,6 +76,7 @@ def deploy(
     solution: Solution,
     *,
     models: Mapping[str, Model] | Model | None = None,
+    others: Mapping[str, tuple[Model, float]] | None = None,
     policy: str | Policy = "replan",
     rules: Rules | None = None,
     solver: str | None = None,
@@ -92,6 +95,8 @@ def deploy(
     Args:
         solution: plan and problem.
         models: task -> its weights, or those of the only task; absent = loaded from the files that the tasks name.
+        others: name -> another model with the same inputs and outputs, and its accuracy relative to the task's own: an
+            early exit, a skipped block. After a loss `Rules.recovery` chooses between them and a new division.
         policy: when to have another plan: `static`, `table`, `threshold`, `replan`, or a `Policy`.
         rules: how careful to be; absent = a plan with its weights is kept for the loss of each node.
         solver: that plans again; absent = the solution's.
@@ -111,6 +116,8 @@ def deploy(
     """
     problem = solution.problem.replace(cluster=paced(solution.problem.cluster))
     tasks = served(problem, solution.plan)
+    if others and len(tasks) > 1:
+        raise PlanError(f"other models are for one task, and there are {len(tasks)}; deploy them one by one")
     if not tasks:
         raise PlanError("the plan refuses every task, so there is nothing to serve; serve one of them")
     given = {tasks[0].name: models} if isinstance(models, Model) else dict(models or {})
@@ -136,7 +143,7 @@ def deploy(
         for task in tasks:
             model = given.get(task.name) or load_planned(task.graph)
             sessions[task.name] = session = _session(
-                only(problem, task.name), solution.plan, model, fleet, careful, chosen, manner, timeout_s
+                only(problem, task.name), solution.plan, model, others or {}, fleet, careful, chosen, manner, timeout_s
             )
             stack.callback(session.close)
         for session in sessions.values():
@@ -145,8 +152,8 @@ def deploy(
 
 
 def _session(
-    problem: Problem, plan: Plan, model: Model, fleet: Fleet, rules: Rules, policy: Policy, manner: Manner,
-    timeout_s: float,
+    problem: Problem, plan: Plan, model: Model, others: Mapping[str, tuple[Model, float]], fleet: Fleet, rules: Rules,
+    policy: Policy, manner: Manner, timeout_s: float,
 ) -> LiveSession:  # fmt: skip
     """Keep one task alive."""
     task = problem.task
@@ -157,13 +164,48 @@ def _session(
         for name in held(problem.cluster, entry)
         if name in problem.cluster.node
     }
-    shelf = Shelf(problem, model)
+    problems = {name: _with_model(problem, name, other) for name, (other, _) in others.items()}
+    shelf = Shelf(problem, model, {name: (problems[name], other) for name, (other, _) in others.items()})
     facts = shelf.number(plan, facts_of(problem, plan), World())
     log: deque[tuple[float, str]] = deque(maxlen=_LOG)
 
     def told(at_s: float, sentence: str) -> None:
         log.append((at_s, sentence))
 
-    keeper = Keeper(problem, shelf, facts, fleet, rules=rules, policy=policy, manner=manner, lanes=lanes, told=told)
+    keeper = Keeper(
+        problem, shelf, facts, fleet, rules=rules, policy=policy, manner=manner, lanes=lanes, told=told,
+        others={name: (problems[name], accuracy) for name, (_, accuracy) in others.items()},
+    )  # fmt: skip
     window = sum(line.window for line in facts.lines)
     return LiveSession(problem, keeper, shelf, window, timeout_s, log)
+
+
+def _with_model(problem: Problem, name: str, model: Model) -> Problem:
+    """The problem with another model in its task.
+
+    Raises:
+        PlanError: it takes or gives something else.
+    """
+    task, graph = problem.task, model.graph
+    for what, own, other in (
+        ("inputs", _ends(task.graph, task.inputs), _ends(graph, [tensor.name for tensor in graph.inputs])),
+        ("outputs", _ends(task.graph, task.outputs), _ends(graph, graph.outputs)),
+    ):
+        if own != other:
+            raise PlanError(
+                f"another model has the task's {what}, {own}, and {name!r} has {other}; rename or reshape them"
+            )
+    known = {operator.name for operator in task.graph.operators}
+    if all(operator.name in known for operator in graph.operators):
+        names = [operator.name for operator in graph.operators]
+        entries = tuple(
+            entry.replace(seconds={each: entry.seconds[each] for each in names}) for entry in task.profile.entries
+        )
+        profile = task.profile.replace(graph=graph.name, entries=entries)
+    else:
+        profile = formula_profile(graph, problem.cluster)
+    return problem.replace(tasks=(task.replace(graph=graph, profile=profile),))
+
+
+def _ends(graph: Graph, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    return {name: graph.tensor[name].shape for name in sorted(names)}

@@ -35,6 +35,10 @@ class Facts:
     """How long it would take to bring what nodes lack, once the plan in force is there."""
     carried: Mapping[Hop, float] = field(default_factory=dict)
     """Way -> bytes that one request sends over it."""
+    variant: str = ""
+    """The other model that it runs, with less accuracy; empty = the task's own."""
+    accuracy: float = 1.0
+    """Relative to the task's own model."""
     factor: float = 1.0
     """For a row of a table: how much faster the links are in its world than when it was asked for."""
 

@@ -39,7 +39,9 @@ def recover(turn: Turn) -> None:
         )
         return
     known = [plan for plan in turn.plans if turn.usable(plan)]
-    best = min(known, key=lambda plan: (turn.doubts(plan), turn.plans[plan].value_s), default=None)
+    least = min((turn.doubts(plan) for plan in known), default=0)
+    chosen = turn.rules.recovery.choose([turn.plans[plan] for plan in known if turn.doubts(plan) == least])
+    best = None if chosen is None else chosen.plan
     if best is not None:
         turn.prepare(best)
     elif not any(asked.purpose == "recover" for asked in turn.questions.values()):
@@ -124,7 +126,7 @@ def thought(turn: Turn, event: Thought) -> None:
         return
     for facts in event.plans:
         turn.plans.setdefault(facts.plan, facts)
-    best = event.plans[0] if event.plans else None
+    best = turn.rules.recovery.choose(event.plans) if asked.purpose in ("spare", "recover") else _first(event)
     if asked.purpose == "spare":
         _spare(turn, asked.node, best, event.sentence)
     elif asked.purpose == "judge":
@@ -146,6 +148,10 @@ def thought(turn: Turn, event: Thought) -> None:
             aim(turn, goal)
     turn.elect()
     turn.pump()
+
+
+def _first(event: Thought) -> Facts | None:
+    return event.plans[0] if event.plans else None
 
 
 def _spare(turn: Turn, node: str, best: Facts | None, sentence: str) -> None:

@@ -49,6 +49,7 @@ class Keeper:
         policy: when to have another plan.
         manner: how to solve again; None = nothing is ever solved again.
         lanes: node -> the lane that the task has there for itself.
+        others: name -> the problem with another model, and its accuracy.
         told: called with (moment, sentence) for what is worth writing down.
     """
 
@@ -63,6 +64,7 @@ class Keeper:
         policy: Policy,
         manner: Manner | None,
         lanes: Mapping[str, str],
+        others: Mapping[str, tuple[Problem, float]],
         told: Callable[[float, str], None],
     ) -> None:
         self._problem, self._shelf, self._fleet, self._told = problem, shelf, fleet, told
@@ -81,7 +83,7 @@ class Keeper:
         self._crew = Crew(fleet, _ground(problem), lanes=lanes)
         try:
             if manner is not None:
-                self._planner = Planner(problem, manner, self._reply)
+                self._planner = Planner(problem, manner, self._reply, others)
             instances = self._greet(first.nodes)
             self._state, commands = begin(
                 first, instances, time.monotonic(), rules=rules, policy=policy, stated=stated(problem.cluster)

@@ -9,13 +9,13 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import msgspec
 
 from hocket.control.live.facts import Facts, World
-from hocket.control.live.thinking import Manner, think
+from hocket.control.live.thinking import Manner, think, with_others
 from hocket.cost import Problem
 from hocket.errors import NodeError
 from hocket.plan import Plan
@@ -54,9 +54,16 @@ class Planner:
         problem: of one task.
         manner: how to solve it.
         replied: called with each reply, on a thread of the planner's.
+        others: name -> the problem with another model, and its accuracy: asked after a loss as well.
     """
 
-    def __init__(self, problem: Problem, manner: Manner, replied: Callable[[Reply], None]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        manner: Manner,
+        replied: Callable[[Reply], None],
+        others: Mapping[str, tuple[Problem, float]] | None = None,
+    ) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "hocket.control.live.planner"],
@@ -68,7 +75,8 @@ class Planner:
         self._replied = replied
         self._open: set[int] = set()
         self._lock = threading.Lock()
-        self._send((problem.to_json(), list(manner)))
+        also = {name: (other.to_json(), accuracy) for name, (other, accuracy) in (others or {}).items()}
+        self._send((problem.to_json(), list(manner), also))
         self._reader = threading.Thread(target=self._read, name="hocket-planner", daemon=True)
         self._reader.start()
 
@@ -117,12 +125,20 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     first = _next(source)
     if first is None:
         return
-    text, manner = msgspec.msgpack.decode(first, type=tuple[str, tuple[str, int, float | None]])
+    text, manner, also = msgspec.msgpack.decode(
+        first, type=tuple[str, tuple[str, int, float | None], dict[str, tuple[str, float]]]
+    )
     problem, how = Problem.from_json(text.encode(), name="the problem"), Manner(*manner)
+    others = {
+        name: (Problem.from_json(other.encode(), name=f"the problem of {name!r}"), accuracy)
+        for name, (other, accuracy) in also.items()
+    }
     while (data := _next(source)) is not None:
         question = msgspec.msgpack.decode(data, type=Question)
         current = Plan.from_json(question.current.encode(), name="the plan") if question.current else None
         thoughts = think(problem, how, question.kind, question.world, current, question.factors)
+        if others and (question.world.missing or question.world.cut):
+            thoughts = with_others(thoughts, others, how, question.world)
         _write(
             sink,
             Reply(

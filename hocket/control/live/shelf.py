@@ -32,21 +32,24 @@ class Shelf:
     Args:
         problem: of one task, with the cluster as it is described.
         model: the weights.
+        others: name -> the problem with another model, and that model.
     """
 
-    def __init__(self, problem: Problem, model: Model) -> None:
-        self._problem, self._model = problem, model
-        self._numbers: dict[tuple[str, frozenset[tuple[str, str]]], int] = {}
-        self._plans: list[tuple[Plan, World]] = []
+    def __init__(
+        self, problem: Problem, model: Model, others: Mapping[str, tuple[Problem, Model]] | None = None
+    ) -> None:
+        self._models = {"": (problem, model), **(others or {})}
+        self._numbers: dict[tuple[str, frozenset[tuple[str, str]], str], int] = {}
+        self._plans: list[tuple[Plan, World, str]] = []
         self._made: dict[int, list[Made]] = {}
         self._lock = threading.Lock()
 
     def number(self, plan: Plan, facts: Facts, world: World) -> Facts:
         """The facts of a plan with its number; a plan that takes other ways around what is missing is another one."""
-        key = (plan.to_json(), facts.hops)
+        key = (plan.to_json(), facts.hops, facts.variant)
         if key not in self._numbers:
             self._numbers[key] = len(self._plans)
-            self._plans.append((plan, World(missing=world.missing, cut=world.cut)))
+            self._plans.append((plan, World(missing=world.missing, cut=world.cut), facts.variant))
         return replace(facts, plan=self._numbers[key])
 
     def plan(self, number: int) -> Plan:
@@ -64,16 +67,17 @@ class Shelf:
                 self._made[number] = self._make(*self._plans[number])
             return self._made[number]
 
-    def _make(self, plan: Plan, world: World) -> list[Made]:
+    def _make(self, plan: Plan, world: World, variant: str) -> list[Made]:
         # Routes lead around what is missing, and rates are those of the cluster: the nodes imitate them.
-        problem = changed(self._problem, world)
+        original, model = self._models[variant]
+        problem = changed(original, world)
         made = []
         for program, (_, entry) in zip(programs_of(problem, plan), entries_of(plan, problem.task), strict=True):
-            built = build(self._model, program)
+            built = build(model, program)
             artifacts: dict[str, list[Artifact]] = {}
             by_segment = {artifact.segment: artifact for artifact in built.artifacts}
             for segment in program.segments:
                 artifacts.setdefault(segment.node, []).append(by_segment[segment.id])
-            expected = durations(self._problem, self._problem.task, program, entry).segments
+            expected = durations(original, original.task, program, entry).segments
             made.append(Made(program, artifacts, built, dict(expected)))
         return made

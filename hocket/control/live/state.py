@@ -1,6 +1,6 @@
 """All that is known of a live task between two events. Every value is immutable; `step` makes the next one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
@@ -10,6 +10,39 @@ from hocket.control.live.suspicion import Flapping, Heartbeats
 from hocket.errors import PlanError
 
 Standby = Literal["none", "plan", "weights", "ready"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How to choose between a new division of the model and other models (an early exit, a skipped block) after a loss.
+
+    CONTINUER (Majeed et al., IEEE EDGE 2022): what breaks a threshold is out; of the rest the least weighted sum wins,
+    each criterion divided by its worst value among them.
+    """
+
+    latency_weight: float = 1.0
+    downtime_weight: float = 1.0
+    accuracy_weight: float = 1.0
+    most_latency_s: float = float("inf")
+    most_downtime_s: float = float("inf")
+    least_accuracy: float = 0.0
+
+    def choose(self, plans: Sequence[Facts]) -> Facts | None:
+        """The best of some plans; where each breaks a threshold, the most accurate."""
+        able = [
+            each for each in plans
+            if each.value_s <= self.most_latency_s and each.move_s <= self.most_downtime_s
+            and each.accuracy >= self.least_accuracy
+        ]  # fmt: skip
+        if not able:
+            return max(plans, key=lambda each: (each.accuracy, -each.value_s), default=None)
+        criteria = [
+            (self.latency_weight, [each.value_s for each in able]),
+            (self.downtime_weight, [each.move_s for each in able]),
+            (self.accuracy_weight, [1 - each.accuracy for each in able]),
+        ]
+        scores = [sum(w * v[i] / (max(v) or 1.0) for w, v in criteria) for i in range(len(able))]
+        return able[min(range(len(able)), key=scores.__getitem__)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +71,8 @@ class Rules:
     """Level of suspicion (phi) from which a node is not relied on alone."""
     dead: float = 8.0
     """Level from which it is taken to be down."""
+    recovery: Recovery = field(default_factory=Recovery)
+    """How to choose after a loss, where there are other models to choose from."""
     audit: float = 0.0
     """Share of the requests that are computed again by another run and compared, 0 to 1; needs runs for the loss of
     nodes, so these are kept ready."""

@@ -1,6 +1,6 @@
 """What the planner does with a question: the problem as the world is now, solved; and what deciding needs of a plan."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -70,6 +70,27 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
             # A search may miss what it found before; the plan in force is always a candidate.
             found.insert(0, (current, facts_of(changed(problem, world), current)))
     return Thoughts(tuple(found), "" if found else sentence, current_s)
+
+
+def with_others(
+    thoughts: Thoughts, others: Mapping[str, tuple[Problem, float]], manner: Manner, world: World
+) -> Thoughts:
+    """Thoughts about a loss, with the best plan of each other model behind.
+
+    Args:
+        thoughts: about the task's own model.
+        others: name -> the problem with another model, and its accuracy.
+        manner: how to solve.
+        world: what is lost.
+    """
+    found, sentence = list(thoughts.found), thoughts.sentence
+    for name, (problem, accuracy) in others.items():
+        answer = _best(problem, manner, world)
+        if not isinstance(answer, str):
+            plan, facts = answer
+            move_s = _move_s(problem, world, plan, None)
+            found.append((plan, replace(facts, variant=name, accuracy=accuracy, move_s=move_s)))
+    return Thoughts(tuple(found), "" if found else sentence, thoughts.current_s)
 
 
 def _best(problem: Problem, manner: Manner, world: World) -> tuple[Plan, Facts] | str:

@@ -31,6 +31,7 @@ class Stage:
         plans: all that there are, the first in force at the beginning; the planner finds the best that is whole.
         seed: of how long everything takes.
         loss: chance that an answer is lost on its way.
+        whole: the planner tells all plans that are whole, and not only the best.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class Stage:
         policy: Policy | None = None,
         seed: int = 0,
         loss: float = 0.0,
+        whole: bool = False,
     ) -> None:
         self.plans = {each.plan: each for each in plans}
-        self.chance, self.loss = random.Random(seed), loss
+        self.chance, self.loss, self._all = random.Random(seed), loss, whole
         self.now_s = 0.0
         self.alive = dict.fromkeys("abc", True)
         self.instance = dict.fromkeys("abc", 0)
@@ -175,5 +177,5 @@ class Stage:
             each for each in self.plans.values()
             if each.nodes.isdisjoint(world.missing) and each.hops.isdisjoint(world.cut)
         ]  # fmt: skip
-        best = tuple(sorted(whole, key=lambda each: each.value_s)[:1])
+        best = tuple(sorted(whole, key=lambda each: (each.variant != "", each.value_s))[: None if self._all else 1])
         self.feed(events.Thought(self.now_s, question.question, best, "" if best else "no plan is whole"))

@@ -11,7 +11,7 @@ import pytest
 import hocket
 from hocket.cluster import read_toml
 from hocket.control.live.deploy import Live, deploy
-from hocket.control.live.state import Rules
+from hocket.control.live.state import Recovery, Rules
 from hocket.cost import Problem, evaluate, problem_for
 from hocket.errors import FormatError, LateError, NodeError, PlanError
 from hocket.graph.execute import Runner, random_inputs
@@ -225,3 +225,28 @@ def test_several_tasks_have_a_session_each(model: Model, problem: Problem, expec
         futures = [live.tasks[name].submit(expected.inputs[number % 3]) for number in range(20) for name in models]
         for number, future in enumerate(futures):
             expected.check(number // 2, future.result(20).outputs)
+
+
+def test_after_a_loss_another_model_may_answer(problem: Problem, model: Model, expected: Expected) -> None:
+    """The other model has the same structure and other weights, so its answers tell which one ran."""
+    names = [name for name in model.initializers if model.weight(name).dtype == np.float32]
+    other = model.with_weights({name: model.weight(name) * 0.5 for name in names})
+    runner = Runner(other, whole(other))
+    # The less accurate the better, so that the choice is known.
+    rules = Rules(standby="ready", recovery=Recovery(0.0, 0.0, accuracy_weight=-1.0))
+    plan = cut(problem, "a", "b")
+    with deploy(
+        solution_of(problem, plan), models=model, others={"half": (other, 0.9)}, policy="static", rules=rules,
+        network=Network(),
+    ) as live:  # fmt: skip
+        until(lambda: live.status().calm)
+        expected.check(0, live.run(expected.inputs[0]).outputs)
+        live.fleet.launcher.node("b").stop()
+        until(lambda: live.status().nodes["b"] == "down")
+        until(lambda: live.status().plan > 0)
+        answer = live.run(expected.inputs[0]).outputs
+        for name, array in runner.run(expected.inputs[0]).items():
+            np.testing.assert_allclose(answer[name], array, rtol=1e-4, atol=1e-5)
+        live.fleet.start_again("b")
+        until(lambda: live.status().plan == 0)
+        expected.check(0, live.run(expected.inputs[0]).outputs)

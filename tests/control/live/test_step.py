@@ -1,12 +1,13 @@
 """Every failure as a list of events, and random mixtures of them: nothing is lost, answered twice, or left hanging."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from stage import PLANS, Stage, facts
 
 from hocket.control.live import events
-from hocket.control.live.state import Rules
+from hocket.control.live.state import Recovery, Rules
 
 
 def busy(stage: Stage, count: int, until_s: float) -> None:
@@ -266,6 +267,27 @@ def test_requests_are_dealt_to_the_lines_of_a_plan_by_their_fractions() -> None:
     for _ in range(8):
         stage.submit()
     assert [command.line for command in stage.of(events.Send)] == [0, 0, 1, 0, 0, 0, 1, 0]
+
+
+def test_after_a_loss_a_less_accurate_model_is_taken_if_its_score_is_better() -> None:
+    exit_plan = replace(facts(3, "a", 0.1), variant="exit", accuracy=0.9)
+    far = replace(facts(1, "ac", 2.0), move_s=20.0)
+    for weight, expected in ((0.1, "exit"), (10.0, "")):
+        rules = Rules(standby="plan", recovery=Recovery(accuracy_weight=weight))
+        stage = Stage([PLANS[0], far, exit_plan], rules=rules, whole=True)
+        busy(stage, 20, 10)
+        stage.at(5, lambda stage=stage: stage.kill("b"))
+        stage.run(15)
+        assert stage.state.plans[stage.plan].variant == expected
+        assert all_answered(stage)
+
+
+def test_recovery_keeps_thresholds_and_says_the_most_accurate_when_none_does() -> None:
+    near, quick = facts(1, "ac", 0.5), replace(facts(2, "a", 0.1), variant="exit", accuracy=0.8)
+    assert Recovery(least_accuracy=0.9).choose([near, quick]) == near
+    assert Recovery(most_latency_s=0.2).choose([near, quick]) == quick
+    assert Recovery(most_latency_s=0.01).choose([near, quick]) == near
+    assert Recovery().choose([]) is None
 
 
 FAULTS = ("kill", "silent kill", "hang", "cut", "one way", "want")
