@@ -154,7 +154,8 @@ def kills(model: Model, nodes: int, times: int) -> list[Row]:
     return [
         Row(f"kill -9, {nodes} nodes: requests lost, answered twice or wrongly", bad, "", "0", bad == 0,
             f"lost {load.lost}, twice {load.repeated}, wrong {load.wrong} {load.failures or ''}"),
-        Row(f"kill -9, {nodes} nodes: first answer to a request sent after it, p95", float(p95), "s", "1 s", p95 <= 1.0, note),
+        Row(f"kill -9, {nodes} nodes: first answer to a request sent after it, p95", float(p95), "s", "1 s",
+            bool(p95 <= 1.0), note),
     ]  # fmt: skip
 
 
@@ -192,14 +193,14 @@ def switches(model: Model, times: int) -> list[Row]:
 
 def _switch_rows(found: list[tuple[str, int, Load]], gaps: dict[str, list[float]], times: int) -> Iterator[Row]:
     for kind, bad, load in found:
-        yield Row(f"{kind}: requests lost, answered twice or wrongly", bad, "", "0", bad == 0,
-                  f"{len(gaps[kind])} switches between two plans over 3 nodes, {load.sent} requests {load.failures or ''}")  # fmt: skip
+        note = f"{len(gaps[kind])} switches between two plans over 3 nodes, {load.sent} requests {load.failures or ''}"
+        yield Row(f"{kind}: requests lost, answered twice or wrongly", bad, "", "0", bad == 0, note)
     p99 = {kind: float(np.quantile(values, 0.99)) for kind, values in gaps.items()}
     more_s = p99["switch"] - p99["switch calm"]
     yield Row(
         "longest gap between answers around a switch, p99, beyond an equal time without one", 1e3 * more_s, "ms",
         "20 ms", more_s <= 0.02,
-        f"{MODEL}, {times} switches under load, weights sent once and kept by the nodes; p99 {1e3 * p99['switch']:.0f} ms"
+        f"{MODEL}, {times} switches under load, weights sent once and kept; p99 {1e3 * p99['switch']:.0f} ms"
         f" against {1e3 * p99['switch calm']:.0f} ms, medians {1e3 * np.median(gaps['switch']):.0f} and"
         f" {1e3 * np.median(gaps['switch calm']):.0f} ms",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Half an hour of load and random faults: is anything lost, and does memory grow? `python -m bench soaking [minutes]`."""
+"""Half an hour of load and random faults: is anything lost, does memory grow? `python -m bench soaking [minutes]`."""
 
 import os
 import random

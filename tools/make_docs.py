@@ -56,12 +56,17 @@ class Command:
 
     def option(self, name: str) -> Option | None:
         """The option of a name such as `--json`; None = there is none."""
-        return next((option for option in self.options if name in option.names), None)
+        return next((each for each in self.options if any(name in names.split("/") for names in each.names)), None)
 
 
 def commands() -> dict[str, Command]:
     """Every command of `hocket` by its name."""
     found = [_command(info.name, info.callback) for info in app.registered_commands if info.callback]
+    for group in app.registered_groups:
+        part = group.typer_instance
+        for info in part.registered_commands if part is not None else ():
+            if info.callback:
+                found.append(_command(f"{part.info.name} {info.name or info.callback.__name__}", info.callback))
     return {command.name: command for command in found if command.name != "node"} | {"node": _node()}
 
 

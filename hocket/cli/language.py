@@ -1,5 +1,6 @@
 """Commands for language models: continuing a text over several nodes, and plans for other systems."""
 
+import itertools
 import statistics
 import sys
 import time
@@ -132,7 +133,7 @@ def _write(
             if not json:
                 print(piece, end="", flush=True)
         replays = reader.replays
-    took = [after - before for before, after in zip(times, times[1:], strict=False)]
+    took = [after - before for before, after in itertools.pairwise(times)]
     figures = _Figures(
         prompt_tokens=len(tokens),
         tokens=len(took),

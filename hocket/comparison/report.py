@@ -184,7 +184,9 @@ def _problem(number: int, problem: Scored) -> str:
 def _cells_of(problem: Scored, cell: Cell) -> Cells:
     note = cell.sentence
     if cell.value is not None:
-        spread = "" if cell.covered else "divides or changes operators or deals requests out, which the bound does not allow"
+        spread = (
+            "" if cell.covered else "divides or changes operators or deals requests out, which the bound does not allow"
+        )
         note = f"best of {SPACES[cell.over]}" if cell.over in SPACES else spread
     return (
         ("n", str(cell.rank or "")),

@@ -69,8 +69,8 @@ class Record(Value, frozen=True):
     nodes: int | None = None
     """How many compute."""
     covered: bool | None = None
-    """Whether the bound is about such plans: each operator whole on one node, the same one for every request, activations
-    as they are."""
+    """Whether the bound is about such plans: each operator whole on one node, the same one for every request, and
+    activations as they are."""
     predicted_s: float | None = None
     measured_s: float | None = None
     max_rel_error: float | None = None

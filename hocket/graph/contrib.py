@@ -3,11 +3,13 @@
 Once told, `onnx` infers shapes through them as through any other operator (onnxruntime's docs/ContribOperators.md).
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import onnx
 
+_ONE_AT_A_TIME = threading.Lock()  # a second registration of the same operator is an error
 DOMAIN = "com.microsoft"
 _FLOATS = ("epsilon", "scale", "softcap", "alpha", "mask_filter_value", "q_norm_epsilon", "k_norm_epsilon",
            "qk_norm_epsilon")  # fmt: skip
@@ -28,9 +30,10 @@ class _Kind(NamedTuple):
 
 def register() -> None:
     """Tell `onnx` the operators that it lacks; nothing if it knows them already."""
-    for name, kind in _KINDS.items():
-        if not onnx.defs.has(name, DOMAIN):
-            onnx.defs.register_schema(_schema(name, kind))
+    with _ONE_AT_A_TIME:
+        for name, kind in _KINDS.items():
+            if not onnx.defs.has(name, DOMAIN):
+                onnx.defs.register_schema(_schema(name, kind))
 
 
 def _schema(name: str, kind: _Kind) -> Any:

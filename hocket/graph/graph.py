@@ -69,7 +69,7 @@ class Operator(Value, frozen=True):
 
 
 class Buffer(Value, frozen=True):
-    """A weight that is no weight: it stays where its operator is, and each request of a sequence changes it in place."""
+    """A weight that is none: it stays where its operator is, and each request of a sequence changes it in place."""
 
     past: str
     """The weight that the operator reads."""
@@ -126,7 +126,7 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
     counters: tuple[Counter, ...] = ()
     """What its nodes know of each sequence."""
     free: dict[str, tuple[tuple[int, Length], ...]] = {}
-    """Tensor -> (axis, most) for axes whose length differs from request to request; its shape is what is planned for."""
+    """Tensor -> (axis, most) for axes whose length differs from request to request; the shape is what is planned."""
 
     def __post_init__(self) -> None:
         self._check_tensors()

@@ -91,8 +91,10 @@ def _attached(layout: Layout, namespace: str, port: str, host: str, mac: str) ->
     yield ["ip", "-n", layout.switch, "link", "add", port, "type", "veth",
            "peer", "name", "eth0", "address", mac, "netns", namespace]  # fmt: skip
     yield ["ip", "-n", layout.switch, "link", "set", port, "master", "br0", "up"]
-    # Packets as they would be on a cable: none of 64 KiB, and each with its checksum.
+    # Packets as they would be on a cable, each with its checksum. TCP makes larger ones even without the device's help,
+    # to be cut behind the queue; those would let the first bytes of a transfer pass too fast.
     yield inside(namespace, ["ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off", "tx", "off"])
+    yield ["ip", "-n", namespace, "link", "set", "eth0", "gso_max_segs", "1"]
     yield ["ip", "-n", namespace, "addr", "add", f"{host}/32", "dev", "eth0"]
     for device in ("lo", "eth0"):
         yield ["ip", "-n", namespace, "link", "set", device, "up"]
@@ -172,7 +174,7 @@ def set_rate(of_it: Class, bytes_per_s: float, verb: str = "change") -> Argv:
     A class below another borrows all that it sends: its own rate would be honoured even where the other has none left.
     """
     bit_s = max(round(8 * min(bytes_per_s, UNLIMITED_BYTES_PER_S) / PAYLOAD), 8)
-    burst = str(max(2 * _FRAME_BYTES, round(bit_s / 8 * _BURST_S)))
+    burst = str(max(_FRAME_BYTES, round(bit_s / 8 * _BURST_S)))
     own = ["rate", "8kbit", "ceil"] if of_it.parent != "1:" and bit_s > 8000 else ["rate"]
     return ["tc", "-n", of_it.namespace, "class", verb, "dev", of_it.device, "parent", of_it.parent,
             "classid", of_it.name, "htb", *own, f"{bit_s}bit", "burst", burst, "cburst", burst,

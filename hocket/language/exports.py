@@ -40,30 +40,34 @@ def layers_of_plan(solution: Solution) -> LayerPlan:
         PlanError: an operator is divided, a layer is cut inside, or it is no language model.
     """
     task = solution.problem.task
-    names = [operator.name for operator in task.graph.operators]
     parts = _parts(task.graph)
-    if not any(part >= 0 and part < max(parts) for part in parts):
+    if max(parts, default=-1) < 1:
         raise PlanError(f"layers are those of a language model, and {task.name!r} has none; plan one")
+    last = max(parts)
     nodes: dict[int, str] = {}
-    for name, part, place in zip(names, parts, placement(task.graph, solution.plan.entries[0]), strict=True):
+    for operator, part, place in zip(
+        task.graph.operators, parts, placement(task.graph, solution.plan.entries[0]), strict=True
+    ):
         if not isinstance(place, str):
             raise PlanError(
-                f"other systems take whole operators, and {name!r} is divided over several nodes; solve with chain_dp"
+                f"other systems take whole operators, and {operator.name!r} is divided over several nodes; solve with"
+                " chain_dp"
             )
+        if part in (-1, last) and not operator.weights:
+            continue  # a change of type or a choice of rows, which the other system does as it likes
         if nodes.setdefault(part, place) != place:
-            what = f"layer {part}" if 0 <= part < max(parts) else "what surrounds the layers"
+            what = {-1: "the embedding", last: "the output"}.get(part, f"layer {part}")
             raise PlanError(
                 f"other systems take whole layers, and {what} is on both {nodes[part]!r} and {place!r}; export with"
                 " --whole-layers"
             )
-    last = max(nodes)
     stages: list[Stage] = []
     for layer in range(last):
         if stages and stages[-1].node == nodes[layer]:
             stages[-1] = Stage(nodes[layer], stages[-1].layers + 1)
         else:
             stages.append(Stage(nodes[layer], 1))
-    return LayerPlan(nodes[-1], tuple(stages), nodes[last], "position_embedding" in names)
+    return LayerPlan(nodes[-1], tuple(stages), nodes[last], "position_embedding" in task.graph.index)
 
 
 def with_whole_layers(solution: Solution) -> Solution:

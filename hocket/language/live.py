@@ -7,7 +7,7 @@ from typing import Any
 
 from hocket.control.live.deploy import deploy
 from hocket.control.live.session import LiveSession
-from hocket.errors import FormatError, PlanError
+from hocket.errors import FormatError, GraphError, PlanError
 from hocket.graph.model import Model
 from hocket.language.config import PRESETS
 from hocket.language.distributed import DistributedReader
@@ -16,6 +16,7 @@ from hocket.language.gguf_file import load_gguf
 from hocket.language.hugging_face import load_folder
 from hocket.language.language_model import LanguageModel
 from hocket.language.planning import capacity_of
+from hocket.runtime.fleet import Fleet
 from hocket.solvers import Solution
 
 
@@ -45,11 +46,12 @@ class LiveLanguageModel:
     Args:
         model: with its weights.
         session: of the model that `dividable` made of it.
+        fleet: its nodes.
         capacity: most tokens of a text.
     """
 
-    def __init__(self, model: LanguageModel, session: LiveSession, capacity: int) -> None:
-        self.model, self.session, self.capacity = model, session, capacity
+    def __init__(self, model: LanguageModel, session: LiveSession, fleet: Fleet, capacity: int) -> None:
+        self.model, self.session, self.fleet, self.capacity = model, session, fleet, capacity
 
     def reader(self) -> DistributedReader:
         """One text; close it to give its caches back."""
@@ -69,9 +71,12 @@ def open_language_model(
         options: as for `hocket.deploy`.
 
     Raises:
+        GraphError: no weights, or a plan of something else than a language model.
         PlanError: the plan is of another model.
         NodeError: a node cannot be started or reached.
     """
+    if not model.weights:
+        raise GraphError(f"generating takes weights, and {model.config.name!r} has none; load a model with weights")
     task = solution.problem.task
     capacity = capacity_of(task.graph)
     if divided is None:
@@ -82,4 +87,4 @@ def open_language_model(
             f" {task.name!r}; plan it anew"
         )
     with deploy(solution, models=divided, **options) as live:
-        yield LiveLanguageModel(model, live.session, capacity)
+        yield LiveLanguageModel(model, live.session, live.fleet, capacity)

@@ -163,7 +163,7 @@ def _reading(graph: Graph, segments: Sequence[Segment], names: Set[str]) -> Iter
         reads = {name for operator in segment.operators for name in graph.operator[operator].weights} & names
         if reads and segment.parts:
             raise PlanError(
-                f"an operator that keeps or counts {min(reads)!r} from request to request is computed whole, and segment"
-                f" {segment.id!r} has a part of it; put it on one node"
+                f"an operator that keeps or counts {min(reads)!r} from request to request is computed whole, and"
+                f" segment {segment.id!r} has a part of it; put it on one node"
             )
         yield segment, reads

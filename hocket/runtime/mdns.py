@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -190,7 +189,7 @@ def _own_addresses() -> list[str]:
     return [address for address in every if not ipaddress.ip_address(address).is_loopback] or every
 
 
-def _package() -> ModuleType:
+def _package() -> Any:
     try:
         import zeroconf
     except ImportError:
@@ -201,7 +200,7 @@ def _package() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _opened(package: ModuleType, interfaces: Sequence[str] | None) -> Iterator[Any]:
+def _opened(package: Any, interfaces: Sequence[str] | None) -> Iterator[Any]:
     """A responder on some interfaces; what it announced is taken back in the end."""
     try:
         responder = package.Zeroconf(interfaces=interfaces or package.InterfaceChoice.All)

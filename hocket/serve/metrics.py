@@ -15,14 +15,14 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "hocket_requests", "Requests answered, by route and HTTP status.", ["route", "status"],
+            "hocket_http_requests", "Requests answered, by route and HTTP status.", ["route", "status"],
             registry=self.registry,
         )  # fmt: skip
         self._latency = Histogram(
-            "hocket_request_latency_seconds", "From the head of a request to the end of its answer.", ["route"],
+            "hocket_http_request_latency_seconds", "From the head of a request to the end of its answer.", ["route"],
             buckets=_BUCKETS_S, registry=self.registry,
         )  # fmt: skip
-        self._under_way = Gauge("hocket_requests_under_way", "Requests being served now.", registry=self.registry)
+        self._under_way = Gauge("hocket_http_requests_under_way", "Requests being served now.", registry=self.registry)
         self._tokens = Counter(
             "hocket_tokens", "Tokens of prompts read and of texts written.", ["model", "kind"], registry=self.registry
         )

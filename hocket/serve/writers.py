@@ -2,13 +2,38 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from hocket.errors import FormatError, GraphError
 from hocket.language.generate import generate
-from hocket.language.live import LiveLanguageModel
+from hocket.language.language_model import LanguageModel
+from hocket.language.live import LiveLanguageModel, open_language_model, read_language_model
 from hocket.language.sampling import Sampling
 from hocket.language.tokenizer import Tokenizer
-from hocket.serve.backend import Message, Options
+from hocket.serve.backend import Message, Options, Writer
+from hocket.solvers import Solution
+
+
+@contextmanager
+def open_writers(solution: Solution, model: str, name: str = "", **options: Any) -> Iterator[Sequence[Writer]]:
+    """Deploy a language model and keep it alive; what was started ends with the context.
+
+    Args:
+        solution: of a problem that `language_problem` made.
+        model: a GGUF file or a local Hugging Face folder.
+        name: what clients call it; empty = its own name.
+        options: as for `hocket.deploy`.
+
+    Raises:
+        FormatError: no model, or one without tokenizer.
+        PlanError: the plan is of another model.
+        NodeError: a node cannot be started or reached.
+    """
+    language = read_language_model(model)
+    _tokenizer_of(name or language.config.name, language)
+    with open_language_model(solution, language, **options) as live:
+        yield [LiveWriter(name or language.config.name, live)]
 
 
 class LiveWriter:
@@ -23,11 +48,8 @@ class LiveWriter:
     """
 
     def __init__(self, name: str, live: LiveLanguageModel) -> None:
-        tokenizer = live.model.tokenizer
-        if tokenizer is None:
-            raise FormatError(f"a served text needs a tokenizer, and {name!r} has none; give a model that has one")
         self.name, self._live = name, live
-        self._tokenizer: Tokenizer = tokenizer
+        self._tokenizer = _tokenizer_of(name, live.model)
 
     @property
     def context(self) -> int:
@@ -76,3 +98,9 @@ class LiveWriter:
                         return
             except GraphError as error:
                 raise FormatError(str(error)) from None
+
+
+def _tokenizer_of(name: str, model: LanguageModel) -> Tokenizer:
+    if model.tokenizer is None:
+        raise FormatError(f"a served text needs a tokenizer, and {name!r} has none; give a model that has one")
+    return model.tokenizer

@@ -71,7 +71,7 @@ def heading(name: str) -> str:
     """
     if name in _WORDS:
         return _WORDS[name]
-    for ending in ("_per_s", "_bytes", "_s", "_j", "_usd"):
+    for ending in ("_bytes_per_s", "_per_s", "_bytes", "_s", "_j", "_usd"):
         if name.endswith(ending) and name not in ("flops_per_s", "bytes_per_s"):
             name = name.removesuffix(ending)
             break

@@ -1,6 +1,7 @@
 """Local folders of Hugging Face: the same scores as transformers, and clear refusals."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hocket.errors import FormatError, HocketError
 from hocket.language.config import PRESETS
 from hocket.language.hugging_face import llama3_divisors, load_folder
 from hocket.language.language_model import LanguageModel
+from hocket.language.safetensors_folder import Folder
 from hocket.language.session import DecoderSession
 
 TOKENS = [3, 17, 90, 4, 4, 61, 25, 8]
@@ -80,6 +82,14 @@ def test_weights_in_several_files_are_read_together(tmp_path: Path) -> None:
         save_file({name: weights[name] for name in part}, tmp_path / f"model-{number}.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     assert load_folder(tmp_path).weights
+
+
+def test_bfloat16_is_widened(tmp_path: Path) -> None:
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    # bfloat16 is the upper half of a float32: 0x3FC0 is 1.5 and 0xC010 is -2.25.
+    data = struct.pack("<Q", len(header)) + header + struct.pack("<HH", 0x3FC0, 0xC010)
+    (tmp_path / "model.safetensors").write_bytes(data)
+    assert Folder(tmp_path).read("w").tolist() == [1.5, -2.25]
 
 
 def test_llama_3_slows_down_slow_pairs_alone() -> None:

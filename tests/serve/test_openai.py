@@ -202,7 +202,7 @@ def test_the_text_ends_when_the_client_goes_away(stream: bool) -> None:
                     raise httpx.ReadTimeout("we go")
             client.post("/v1/chat/completions", content=body())
         until(parrot.stopped.is_set)
-        until(lambda: b"hocket_requests_under_way 1.0" in httpx.get(f"{found.url}/metrics").content)  # itself
+        until(lambda: b"hocket_http_requests_under_way 1.0" in httpx.get(f"{found.url}/metrics").content)  # itself
         assert b'status="499"' in httpx.get(f"{found.url}/metrics").content
 
 

@@ -150,7 +150,9 @@ def test_more_requests_than_allowed_are_sent_away() -> None:
         assert refused.json() == {
             "error": "2 requests are under way, and this server takes no more; try again in a second"
         }
-        until(lambda: numbers(http.get("/metrics").text)["hocket_requests_under_way"] == 3)  # and the one that asks
+        until(
+            lambda: numbers(http.get("/metrics").text)["hocket_http_requests_under_way"] == 3
+        )  # and the one that asks
         echo.gate.set()
         for thread in threads:
             thread.join()
@@ -192,14 +194,14 @@ def test_requests_latency_and_tokens_are_counted() -> None:
         http.post("/v1/completions", json=asked)
         assert "[DONE]" in http.post("/v1/completions", json={**asked, "stream": True}).text
         # A request is counted when it has ended, which its client may know a moment before the server does.
-        until(lambda: numbers(http.get("/metrics").text)["hocket_requests_under_way"] == 1)  # the one that asks
+        until(lambda: numbers(http.get("/metrics").text)["hocket_http_requests_under_way"] == 1)  # the one that asks
         answer = http.get("/metrics")
         found_numbers = numbers(answer.text)
     assert answer.headers["content-type"].startswith("text/plain")
     route = "/v2/models/{name:path}/infer"
-    assert found_numbers[f'hocket_requests_total{{route="{route}",status="200"}}'] == 3
-    assert found_numbers[f'hocket_requests_total{{route="{route}",status="404"}}'] == 1
-    assert found_numbers[f'hocket_request_latency_seconds_count{{route="{route}"}}'] == 4
+    assert found_numbers[f'hocket_http_requests_total{{route="{route}",status="200"}}'] == 3
+    assert found_numbers[f'hocket_http_requests_total{{route="{route}",status="404"}}'] == 1
+    assert found_numbers[f'hocket_http_request_latency_seconds_count{{route="{route}"}}'] == 4
     assert found_numbers['hocket_tokens_total{kind="prompt",model="parrot"}'] == 6
     assert found_numbers['hocket_tokens_total{kind="completion",model="parrot"}'] == 10
 
@@ -273,7 +275,7 @@ def test_nothing_stays_under_way_after_refusals(http: httpx.Client) -> None:
     for path in WORK:
         for _ in range(20):  # more than may be under way at once
             assert http.post(path, content=b"{}").status_code == 400
-    until(lambda: numbers(http.get("/metrics").text)["hocket_requests_under_way"] == 1)  # the one that asks
+    until(lambda: numbers(http.get("/metrics").text)["hocket_http_requests_under_way"] == 1)  # the one that asks
 
 
 def test_what_is_no_route_or_method_is_refused(http: httpx.Client) -> None:

@@ -12,7 +12,8 @@ from hocket.cost import Problem, evaluate
 from hocket.errors import InfeasibleError
 from hocket.solvers import Exhaustive, lower_bound, solve
 from hocket.solvers.additive import additive_of
-from hocket.solvers.batch import bounds_of
+from hocket.solvers.batch import bounds_of, overfull
+from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Layout
 from hocket.solvers.period import period_bound
 
@@ -104,3 +105,18 @@ def test_a_time_limit_is_kept_and_still_gives_a_plan() -> None:
     assert solve(problem, time_limit_s=0.0).cost.feasible
     assert time.perf_counter() - begin < 5
     assert solve(problem, "linear_scan", time_limit_s=0.0).cost.feasible
+
+
+def test_what_is_too_full_by_its_weights_breaks_the_memory_of_a_node() -> None:
+    ruled_out = 0
+    for seed in range(20):
+        problem = random_problem(seed, "latency", nodes=3, size=5, limited=True)
+        additive = additive_of(problem)
+        rng = np.random.default_rng(seed)
+        placements = rng.integers(0, 3, (40, len(additive.layout.units)))
+        for places, full in zip(placements.tolist(), overfull(additive.layout)(placements), strict=True):
+            cost = judged(problem, additive.plan(places))
+            if full and cost is not None:
+                ruled_out += 1
+                assert any(violation.constraint == "C6" for violation in cost.violations)
+    assert ruled_out >= 20

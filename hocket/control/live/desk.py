@@ -33,10 +33,14 @@ class Desk:
     def __init__(self) -> None:
         self._numbers = itertools.count()
         self._open: dict[int, _Open] = {}
+        self._closed = ""
 
     def take(self, inputs: Arrays, future: "Future[Answer]", since_s: float, step: Step | None = None) -> int | None:
         """The number of a new request; None = it has been cancelled already."""
         if not future.set_running_or_notify_cancel():
+            return None
+        if self._closed:
+            future.set_exception(NodeError(self._closed))
             return None
         request = next(self._numbers)
         self._open[request] = _Open(inputs, future, since_s, step)
@@ -66,7 +70,8 @@ class Desk:
         self._open.pop(request).future.set_exception(error)
 
     def close(self, sentence: str) -> None:
-        """Fail all that are open."""
+        """Fail all that are open, and all that come."""
+        self._closed = sentence
         for request in list(self._open):
             self.fail(request, sentence)
 

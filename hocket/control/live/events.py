@@ -147,8 +147,8 @@ class Thought(Event):
     """Found for it, the best first; none = there is no plan."""
     sentence: str = ""
     """Why there is none."""
-    current_s: float | None = None
-    """Latency of the plan that was in force, in the world of the question; None = it cannot run there."""
+    current_value: float | None = None
+    """Value of the plan that was in force, in the world of the question; None = it cannot run there."""
 
 
 @dataclass(frozen=True, slots=True)

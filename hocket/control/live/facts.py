@@ -35,12 +35,19 @@ class Facts:
     """How long it would take to bring what nodes lack, once the plan in force is there."""
     carried: Mapping[Hop, float] = field(default_factory=dict)
     """Way -> bytes that one request sends over it."""
+    factor: float = 1.0
+    """For a row of a table: how much faster the links are in its world than when it was asked for."""
+    objective: float | None = None
+    """Predicted value of what is minimised; None = that is the latency."""
     variant: str = ""
     """The other model that it runs, with less accuracy; empty = the task's own."""
     accuracy: float = 1.0
     """Relative to the task's own model."""
-    factor: float = 1.0
-    """For a row of a table: how much faster the links are in its world than when it was asked for."""
+
+    @property
+    def value(self) -> float:
+        """What plans are compared by: the less the better."""
+        return self.value_s if self.objective is None else self.objective
 
 
 @dataclass(frozen=True, slots=True)

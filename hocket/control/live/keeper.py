@@ -8,21 +8,21 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from hocket.control.live import events
+from hocket.control.live.bringing import Asking, Bringer
 from hocket.control.live.desk import Arrays, Audits, Desk
 from hocket.control.live.facts import Facts, World
-from hocket.control.live.planner import Planner, Question, Reply
 from hocket.control.live.policy import Policy
-from hocket.control.live.shelf import Made, Shelf
+from hocket.control.live.shelf import Shelf
 from hocket.control.live.sightings import Sightings
 from hocket.control.live.state import Rules, State
 from hocket.control.live.step import begin, step
 from hocket.control.live.thinking import Manner, stated
 from hocket.cost import Problem
-from hocket.errors import HocketError, NodeError
+from hocket.errors import NodeError
 from hocket.plan import Plan
 from hocket.program import Program, Span
 from hocket.runtime import happenings as runtime
@@ -71,19 +71,15 @@ class Keeper:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._desk, self._sightings, self._audits = Desk(), Sightings(), Audits()
         self._came: dict[tuple[int, int, int], Answer] = {}
-        self._lines: dict[int, Sequence[Made]] = {}
         self._counters: dict[str, Mapping[str, int]] = {}
-        self._worlds: dict[int, World] = {}
         self._ended: set[str] = set()
         self._wanted: list[tuple[int, Future[None]]] = []
-        self._closing = False
+        self._closing = self._over = False
         self._failure: BaseException | None = None
-        self._builder = ThreadPoolExecutor(1, thread_name_prefix="hocket-builder")
-        self._manner, self._planner = manner, None
         self._crew = Crew(fleet, _ground(problem), lanes=lanes)
+        self._bringer = Bringer(self._crew, shelf, self._later, self._happen)
+        self._asking = Asking(problem, others, shelf, manner, self._later, self._happen)
         try:
-            if manner is not None:
-                self._planner = Planner(problem, manner, self._reply, others)
             instances = self._greet(first.nodes)
             self._state, commands = begin(
                 first, instances, time.monotonic(), rules=rules, policy=policy, stated=stated(problem.cluster)
@@ -173,7 +169,20 @@ class Keeper:
         if self._closing or not self._thread.is_alive():
             raise NodeError(f"the session has ended{f' ({self._failure})' if self._failure else ''}; open a new one")
         self._inbox.put(work)
+        if self._thread.is_alive():
+            self._crew.wake()
+        else:
+            self._drain()  # the loop ended meanwhile: what is left is settled here
+
+    def _later(self, work: Callable[[], None]) -> None:
+        """On this session's thread; from any."""
+        self._inbox.put(work)
         self._crew.wake()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()()
 
     def _run(self) -> None:
         try:
@@ -183,9 +192,7 @@ class Keeper:
             while not self._closing:
                 for happening in self._crew.receive(max(beat_s - time.monotonic(), 0.0)):
                     self._heard(happening)
-                with contextlib.suppress(queue.Empty):
-                    while True:
-                        self._inbox.get_nowait()()
+                self._drain()
                 now_s = time.monotonic()
                 if now_s < beat_s:
                     continue
@@ -211,12 +218,13 @@ class Keeper:
 
     def _end(self) -> None:
         self._closing = True
-        self._builder.shutdown(wait=True, cancel_futures=True)
-        if self._planner is not None:
-            self._planner.close()
+        self._bringer.close()
+        self._asking.close()
         self._crew.close()
         why = f"the session failed ({self._failure})" if self._failure else "the session was closed"
+        self._over = True
         self._desk.close(f"{why} before the answer came; open a new one")
+        self._drain()
         for _, done in self._wanted:
             done.set_exception(NodeError(f"{why} before the plan was in force; open a new one"))
 
@@ -232,6 +240,8 @@ class Keeper:
         return instances
 
     def _happen(self, event: events.Event) -> None:
+        if self._over:
+            return
         self._state, commands = step(self._state, event)
         self._carry_out(commands)
         self._settle_wanted()
@@ -294,28 +304,13 @@ class Keeper:
         run = key[0]
         if sentence:
             self._happen(events.Unready(time.monotonic(), run, node, f"node {node!r}: {sentence}"))
-        elif all(self._crew.ready((run, line)) for line in range(len(self._lines.get(run, ())))):
+        elif self._bringer.ready(run):
             self._happen(events.Ready(time.monotonic(), run))
 
     def _seen(self, key: runtime.Key, rows: Sequence[tuple[Any, ...]]) -> None:
-        made = self._lines.get(key[0])
-        samples, computed = self._sightings.seen(*key, rows, made[key[1]].expected_s if made else {})
+        samples, computed = self._sightings.seen(*key, rows, self._bringer.expected_s(*key))
         if samples or computed:
             self._happen(events.Watched(time.monotonic(), samples, computed))
-
-    def _reply(self, reply: Reply) -> None:
-        """On the planner's thread."""
-
-        def take() -> None:
-            world = self._worlds.pop(reply.number)
-            plans = []
-            for text, facts in zip(reply.plans, reply.facts, strict=True):
-                plan = Plan.from_json(text.encode(), name="the planner's plan")
-                plans.append(self._shelf.number(plan, facts, world))
-            self._happen(events.Thought(time.monotonic(), reply.number, tuple(plans), reply.sentence, reply.current_s))
-
-        self._inbox.put(take)
-        self._crew.wake()
 
     # ------------------------------------------------------------ what is to be done
 
@@ -348,16 +343,15 @@ class Keeper:
     def _do_with_plans(self, command: events.Command) -> None:
         match command:
             case events.Prepare(run, plan):
-                self._build(plan, lambda made: self._deploy(run, made), lambda text: self._spoil(run, text))
+                self._bringer.prepare(run, plan)
             case events.Store(plan):
-                self._build(plan, self._store, lambda text: self._told(time.monotonic(), text))
+                self._bringer.store(plan, lambda sentence: self._told(time.monotonic(), sentence))
             case events.Forget(run):
-                for line in range(len(self._lines.pop(run, ()))):
-                    self._crew.forget((run, line))
+                self._bringer.forget(run)
             case events.Probe((source, target), nbytes, fresh):
                 self._crew.probe(source, target, nbytes, fresh=fresh)
-            case events.Think(question, kind, world, goal, factors):
-                self._think(question, kind, world, goal, factors)
+            case events.Think():
+                self._asking.ask(command)
             case events.Tell(sentence):
                 self._told(time.monotonic(), sentence)
 
@@ -390,44 +384,6 @@ class Keeper:
 
     def _plan_of(self, run: int) -> int:
         return self._state.runs[run].plan if run in self._state.runs else -1
-
-    def _think(self, question: int, kind: str, world: World, goal: int | None, factors: tuple[float, ...]) -> None:
-        self._worlds[question] = world
-        if self._planner is None:
-            sentence = "the session does not plan again; open it with a solver"
-            self._reply(Reply(question, (), (), sentence, None))
-            return
-        current = self._shelf.plan(goal).to_json() if goal is not None else ""
-        self._planner.ask(Question(question, kind, world, current, factors))
-
-    def _build(self, plan: int, then: Callable[[list[Made]], None], fail: Callable[[str], None]) -> None:
-        """Make what a plan needs on the builder's thread, and go on with it on this one."""
-
-        def work() -> None:
-            try:
-                made = self._shelf.made(plan)
-            except HocketError as error:
-                sentence = str(error)
-                self._inbox.put(lambda: fail(sentence))
-            else:
-                self._inbox.put(lambda: then(made))
-            self._crew.wake()
-
-        self._builder.submit(work)
-
-    def _deploy(self, run: int, made: list[Made]) -> None:
-        if run not in self._state.runs:
-            return
-        self._lines[run] = made
-        for line, each in enumerate(made):
-            self._crew.prepare((run, line), each.program, each.artifacts, each.weights.weight)
-
-    def _spoil(self, run: int, sentence: str) -> None:
-        self._happen(events.Unready(time.monotonic(), run, "", sentence))
-
-    def _store(self, made: list[Made]) -> None:
-        for each in made:
-            self._crew.store(each.artifacts, each.weights.weight)
 
 
 def _ground(problem: Problem) -> Program:

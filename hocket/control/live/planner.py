@@ -44,7 +44,7 @@ class Reply(msgspec.Struct, frozen=True):
     plans: tuple[str, ...]
     facts: tuple[Facts, ...]
     sentence: str
-    current_s: float | None
+    current_value: float | None
 
 
 class Planner:
@@ -146,7 +146,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
                 tuple(plan.to_json() for plan, _ in thoughts.found),
                 tuple(facts for _, facts in thoughts.found),
                 thoughts.sentence,
-                thoughts.current_s,
+                thoughts.current_value,
             ),
         )
 

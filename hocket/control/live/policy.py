@@ -137,12 +137,13 @@ class Replan:
         that time are late by at most its length together.
         """
         best = better(view, thought)
-        if best is None or thought.current_s is None:
+        if best is None or thought.current_value is None:
             return memory, None if best is None else best.plan
-        gain_s = thought.current_s - best.value_s
-        per_s = memory.per_s(view, self.horizon_s)
-        gained_s = gain_s * per_s * max(self.horizon_s - best.move_s, 0.0)
-        return memory, best.plan if gained_s > best.move_s * min(1.0, per_s * thought.current_s) else None
+        gain = 1 - best.value / thought.current_value if thought.current_value else 0.0
+        usual_s = thought.current_value if best.objective is None else view.plans[view.goal].value_s
+        busy = memory.per_s(view, self.horizon_s) * usual_s
+        gained_s = gain * busy * max(self.horizon_s - best.move_s, 0.0)
+        return memory, best.plan if gained_s > best.move_s * min(1.0, busy) else None
 
     def _moved(self, before: World, now: World) -> bool:
         if (before.missing, before.cut) != (now.missing, now.cut) or before.rates.keys() != now.rates.keys():
@@ -157,7 +158,7 @@ def better(view: View, thought: "Thought") -> Facts | None:
     best = thought.plans[0] if thought.plans else None
     if best is None or best.plan == view.goal:
         return None
-    if thought.current_s is not None and best.value_s > thought.current_s * (1 - _LEAST_GAIN):
+    if thought.current_value is not None and best.value > thought.current_value * (1 - _LEAST_GAIN):
         return None
     return best
 

@@ -261,7 +261,7 @@ class _Stage:
         current = self._plans[question.goal] if question.goal is not None else None
         thoughts = think(self._known, self._manner, question.kind, question.world, current, question.factors)
         found = tuple(self._shelved(plan, facts) for plan, facts in thoughts.found)
-        return events.Thought(at_s, question.question, found, thoughts.sentence, thoughts.current_s)
+        return events.Thought(at_s, question.question, found, thoughts.sentence, thoughts.current_value)
 
     def _shelved(self, plan: Plan, facts: Facts) -> Facts:
         text = plan.to_json()

@@ -35,7 +35,7 @@ class Recovery:
             and each.accuracy >= self.least_accuracy
         ]  # fmt: skip
         if not able:
-            return max(plans, key=lambda each: (each.accuracy, -each.value_s), default=None)
+            return max(plans, key=lambda each: (each.accuracy, -each.value), default=None)
         criteria = [
             (self.latency_weight, [each.value_s for each in able]),
             (self.downtime_weight, [each.move_s for each in able]),

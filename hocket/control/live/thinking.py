@@ -34,7 +34,7 @@ class Thoughts(NamedTuple):
 
     found: tuple[tuple[Plan, Facts], ...]
     sentence: str
-    current_s: float | None
+    current_value: float | None
 
 
 def only(problem: Problem, task: str) -> Problem:
@@ -55,7 +55,7 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
         factors: for `table`: of the rates in that world.
     """
     found: list[tuple[Plan, Facts]] = []
-    sentence, current_s = "", None
+    sentence, current_value = "", None
     for factor in factors if kind == "table" else (1.0,):
         answer = _best(problem, manner, faster(problem, world, factor))
         if isinstance(answer, str):
@@ -65,11 +65,11 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
         move_s = _move_s(problem, world, plan, current)
         found.append((plan, replace(facts, move_s=move_s, factor=factor)))
     if current is not None:
-        current_s = value_of(problem, world, current)
-        if kind == "best" and current_s is not None and all(facts.value_s > current_s for _, facts in found):
+        current_value = value_of(problem, world, current)
+        if kind == "best" and current_value is not None and all(facts.value > current_value for _, facts in found):
             # A search may miss what it found before; the plan in force is always a candidate.
             found.insert(0, (current, facts_of(changed(problem, world), current)))
-    return Thoughts(tuple(found), "" if found else sentence, current_s)
+    return Thoughts(tuple(found), "" if found else sentence, current_value)
 
 
 def with_others(
@@ -90,7 +90,7 @@ def with_others(
             plan, facts = answer
             move_s = _move_s(problem, world, plan, None)
             found.append((plan, replace(facts, variant=name, accuracy=accuracy, move_s=move_s)))
-    return Thoughts(tuple(found), "" if found else sentence, thoughts.current_s)
+    return Thoughts(tuple(found), "" if found else sentence, thoughts.current_value)
 
 
 def _best(problem: Problem, manner: Manner, world: World) -> tuple[Plan, Facts] | str:
@@ -116,14 +116,15 @@ def _solver(problem: Problem, name: str) -> Solver | str:
 
 
 def value_of(problem: Problem, world: World, plan: Plan) -> float | None:
-    """Predicted latency of a plan in a world; None = it cannot run there."""
+    """Predicted value of a plan in a world, latency unless the objective is another; None = it cannot run there."""
 
     def work() -> float | None:
         try:
             cost = evaluate(changed(problem, world), plan)
         except HocketError:
             return None
-        return _seconds(cost) if cost.feasible else None
+        value = _seconds(cost) if problem.objective.metric == "latency" else cost.value
+        return value if cost.feasible else None
 
     return _kept(problem, (plan.to_json(), _key(world)), work)
 
@@ -160,6 +161,7 @@ def facts_of(problem: Problem, plan: Plan) -> Facts:
         sources=frozenset(task.inputs.values()) | frozenset(task.outputs.values()),
         lines=tuple(Line(program.window, part) for program, part in zip(programs, fractions, strict=True)),
         value_s=_seconds(cost),
+        objective=None if problem.objective.metric == "latency" else cost.value,
         memory_bytes=dict(cost.memory_bytes),
         carried=_carried(programs, fractions),
     )

@@ -233,7 +233,7 @@ class Turn:
 
     def _rank(self, run: int) -> tuple[int, bool, float, int]:
         plan = self.runs[run].plan
-        return self.doubts(plan), plan != self.goal, self.plans[plan].value_s, run
+        return self.doubts(plan), plan != self.goal, self.plans[plan].value, run
 
     def _hedge(self, run: int) -> None:
         """What is under way in a run that is not relied on goes elsewhere as well; the first answer counts."""

@@ -65,7 +65,7 @@ class Cells:
         if not self.graph.operators:
             return ()
         entry = self.graph.inputs[0].name
-        found = []
+        found: list[Cell] = []
         for block in blocks(self.graph):
             names = tuple(self.graph.operators[position].name for position in block.operators)
             if block.inputs and block.inputs[0] in self.graph.producer:

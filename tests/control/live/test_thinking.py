@@ -86,7 +86,7 @@ def test_the_plan_in_force_is_judged_in_the_same_world() -> None:
     problem, world = three(), World(rates={UP: 1e4, DOWN: 1e4})
     current, _ = by_hand(problem)
     thoughts = think(problem, MANNER, "best", world, current)
-    assert thoughts.current_s == pytest.approx(evaluate(three(1e4), current).latency_s)
+    assert thoughts.current_value == pytest.approx(evaluate(three(1e4), current).latency_s)
     assert value_of(problem, World(missing=frozenset({"edge", "third"})), current) is None
 
 

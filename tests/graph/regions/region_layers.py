@@ -139,6 +139,30 @@ def attention(draw: Draw) -> Case:
     )
 
 
+def group_attention(draw: Draw) -> Case:
+    """New rows behind old ones; the caches end where the new rows do, since what is behind is not defined."""
+    batch, kept, shared, rows, old = (number(draw, lo, hi) for lo, hi in ((1, 2), (1, 3), (1, 3), (1, 4), (0, 3)))
+    width = 16  # ONNX Runtime rotates heads of multiples of 16
+    heads, total = kept * shared, old + rows
+    inputs = {
+        "q": noise(draw, (batch, rows, heads * width)),
+        "k": noise(draw, (batch, rows, kept * width)),
+        "v": noise(draw, (batch, rows, kept * width)),
+        "pk": noise(draw, (batch, kept, total, width)),
+        "pv": noise(draw, (batch, kept, total, width)),
+        "last": np.full(batch, total - 1, np.int32),
+        "total": np.array([total], np.int32),
+    }
+    angles = np.arange(8)[:, None] / 10.0 ** np.arange(width // 2)
+    weights = {"cos": np.cos(angles).astype(np.float32), "sin": np.sin(angles).astype(np.float32)}
+    rotary = one_of(draw, True, False)
+    attributes = {"num_heads": heads, "kv_num_heads": kept, "do_rotary": int(rotary)}
+    return case(
+        "com.microsoft.GroupQueryAttention", inputs, weights if rotary else {}, attributes=attributes, outputs=3,
+        wanted=one_of(draw, 0, 0, 1, 2),
+    )  # fmt: skip
+
+
 def attention_keys(draw: Draw) -> Case:
     """Attention whose keys can be split: heads apart, none shared, nothing causal."""
     batch, heads, rows, keys, width, columns = (number(draw, 1, n) for n in (2, 3, 4, 7, 4, 4))

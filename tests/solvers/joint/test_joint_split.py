@@ -7,6 +7,7 @@ import pytest
 from graphs import zoo_model
 from problems import random_problem
 from running import run_program, worst_error
+from transformers_small import problem_at, transformer
 
 from hocket.cluster import Cluster, Direction, Link, Node
 from hocket.cost import Objective, Problem, evaluate, problem_for
@@ -19,6 +20,7 @@ from hocket.plan.lower import lower
 from hocket.solvers import Auto, Exhaustive, solve
 from hocket.solvers.fixed import fixed_plans
 from hocket.solvers.joint.bound import fluid_s, split_bound
+from hocket.solvers.joint.cells import Cells
 from hocket.solvers.joint.joint_split import JointSplit
 
 MODELS = ("toy_chain", "toy_dag", "lenet", "charcnn")
@@ -127,6 +129,14 @@ def test_equal_seeds_give_equal_plans_and_the_solution_says_who_found_it() -> No
     first, second = solve(made, "joint_split"), solve(made, "joint_split")
     assert first.plan == second.plan
     assert first.notes["found_by"]
+
+
+def test_a_model_that_answers_half_way_is_not_a_chain() -> None:
+    # Its first answer leaves before the last operator, so no boundary of the chain has the shape of the answer.
+    made = problem_at(transformer("bert"), cluster_of([1e7, 3e7], 1e7))
+    assert len(made.task.graph.outputs) == 2
+    assert Cells(made, made.task).cells == ()
+    assert evaluate(made, JointSplit(others=False)(made).plan).feasible
 
 
 def test_graphs_made_by_hand_are_refused() -> None:

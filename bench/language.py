@@ -1,0 +1,232 @@
+"""Language models over several nodes: speed of one text and of several, predictions, killed nodes, a large plan."""
+
+import os
+import random
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import pairwise
+
+from bench.table import Row
+from hocket.cluster import Cluster, read_toml
+from hocket.control.live.state import Rules
+from hocket.cost import Objective, Problem, evaluate
+from hocket.graph.model import Model
+from hocket.language.config import PRESETS
+from hocket.language.divided import dividable
+from hocket.language.generate import Reader, generate
+from hocket.language.language_model import LanguageModel
+from hocket.language.live import LiveLanguageModel, open_language_model
+from hocket.language.planning import language_problem, layer_of
+from hocket.language.session import DecoderSession
+from hocket.plan import Plan
+from hocket.plan.placement import plan_for
+from hocket.profile import NodeProfile, Profile
+from hocket.solvers import Solution, solve
+
+MODEL = "smollm2_135m"
+CAPACITY, TOKENS, PAIRS, KILLS, TEXTS = 256, 24, 7, 50, 4
+PROMPT = [11, 500, 33, 7, 900, 61, 2, 42]
+_CALM_S = 60.0
+
+
+def rows() -> list[Row]:
+    """All figures."""
+    model = LanguageModel(PRESETS[MODEL]).with_random_weights()
+    divided = dividable(model, capacity=CAPACITY)
+    alone = DecoderSession(model, capacity=CAPACITY)
+    expected = _text(alone)
+    problem = language_problem(divided.graph, three_nodes(), capacity=CAPACITY)
+    plans = {count: _even(problem, "abc"[:count]) for count in (1, 2, 3)}
+    with _live(problem, plans[2], model, divided, Rules(standby="none", keep=8)) as live:
+        made = [*speeds(live, alone, plans), together(live, plans[2]), predictions(live, alone, problem)]
+    with _live(problem, plans[3], model, divided, Rules(standby="ready")) as live:
+        made += kills(live, expected)
+    return [*made, *large()]
+
+
+def three_nodes() -> Cluster:
+    """Three equal nodes of one thread each, with nothing emulated between them."""
+    nodes = "".join(f'[[node]]\nname = "{name}"\nspeed = "20 GFLOP/s"\n' for name in "abc")
+    links = "".join(
+        f'[[link]]\nbetween = ["{a}", "{b}"]\nrate = "unlimited"\n' for a, b in (("a", "b"), ("b", "c"), ("a", "c"))
+    )
+    return read_toml(f'format = "hocket.cluster/1"\nname = "three"\n{nodes}{links}')
+
+
+def speeds(live: LiveLanguageModel, alone: DecoderSession, plans: dict[int, Plan]) -> list[Row]:
+    """Tokens per second of one text over several nodes, against one reader in this process."""
+    ratios: dict[int, list[float]] = {2: [], 3: []}
+    for count, found in ratios.items():
+        live.session.switch(plans[count]).result(_CALM_S)
+        for pair in range(PAIRS):
+            both = [lambda: _alone_s(alone), lambda: _token_s(live)]
+            times = [take() for take in (both if pair % 2 else reversed(both))]
+            one, several = times if pair % 2 else reversed(times)
+            found.append(one / several)
+    return [
+        Row(
+            f"tokens/s of one text, {count} nodes / 1", statistics.median(found), "x", ">= 0.9",
+            statistics.median(found) >= 0.9,
+            f"{MODEL}, float32, random weights, 1 thread each, {PAIRS} alternating pairs of {TOKENS} tokens",
+        )
+        for count, found in ratios.items()
+    ]  # fmt: skip
+
+
+def together(live: LiveLanguageModel, plan: Plan) -> Row:
+    """Tokens per second of several texts at once, against one text at a time on the same nodes."""
+    live.session.switch(plan).result(_CALM_S)
+    ratios = []
+    for _ in range(PAIRS):
+        start = time.perf_counter()
+        _text_of(live)
+        single_s = time.perf_counter() - start
+        threads = [threading.Thread(target=_text_of, args=(live,)) for _ in range(TEXTS)]
+        start = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ratios.append(TEXTS * single_s / (time.perf_counter() - start))
+    value = statistics.median(ratios)
+    note = f"{MODEL}, 2 nodes, {PAIRS} pairs of {TOKENS} tokens each"
+    return Row(f"tokens/s, {TEXTS} texts at once / 1 text", value, "x", ">= 1.6", value >= 1.6, note)
+
+
+def predictions(live: LiveLanguageModel, alone: DecoderSession, problem: Problem) -> Row:
+    """Predicted against measured seconds per token, for plans with other cuts."""
+    errors = []
+    for places in ("a", "ab", "aab", "abb", "abc", "aabc"):
+        plan = _even(problem, places)
+        live.session.switch(plan).result(_CALM_S)
+        _text_of(live)
+        measured, scale = [], []
+        for _ in range(PAIRS):
+            measured.append(_token_s(live))
+            scale.append(_alone_s(alone))
+        known = problem.replace(tasks=(problem.task.replace(profile=_profile(problem, statistics.median(scale))),))
+        predicted = evaluate(known, plan).latency_s
+        errors.append(abs(predicted / statistics.median(measured) - 1))
+    value = statistics.median(errors)
+    return Row(
+        "error of predicted time per output token", 100 * value, "%", "<= 12 %", value <= 0.12,
+        f"median of {len(errors)} plans, largest {100 * max(errors):.0f} %; one node's time shared out by bytes moved",
+    )  # fmt: skip
+
+
+def kills(live: LiveLanguageModel, expected: list[int]) -> list[Row]:
+    """One of three nodes is killed at a random token: the text, and the longest wait for a token."""
+    choose, same, stalls = random.Random(1), 0, []
+    _calm(live)
+    for _ in range(KILLS):
+        victim, at = choose.choice("bc"), choose.randrange(1, TOKENS - 1)
+        found, waits, last = [], [], time.perf_counter()
+        with live.reader() as reader:
+            for number, token in enumerate(generate(reader, PROMPT, most=TOKENS)):
+                waits.append(time.perf_counter() - last)
+                found.append(token)
+                if number == at:
+                    os.kill(live.fleet.process_id(victim), signal.SIGKILL)
+                last = time.perf_counter()
+        same += found == expected
+        stalls.append(max(waits))
+        while victim not in live.fleet.ended():
+            time.sleep(0.01)
+        live.fleet.start_again(victim)
+        _calm(live)
+    note = f"{MODEL}, 3 nodes, {KILLS} kills at random tokens, runs for each loss kept ready"
+    return [
+        Row("texts that a killed node does not change", 100 * same / KILLS, "%", "100 %", same == KILLS, note),
+        Row("longest wait for a token", max(stalls), "s", "<= 2 s", max(stalls) <= 2, note),
+    ]
+
+
+def large() -> list[Row]:
+    """LLaMA-2 70B with weights of four bits over eight unlike devices."""
+    rooms, speeds_ = (8, 8, 10, 10, 12, 16, 24, 64), (100, 120, 150, 200, 250, 300, 400, 600)
+    nodes = "".join(
+        f'[[node]]\nname = "n{i}"\nspeed = "{speed} GFLOP/s"\nmemory = "{room} GB"\n'
+        for i, (room, speed) in enumerate(zip(rooms, speeds_, strict=True))
+    )
+    links = "".join(f'[[link]]\nbetween = ["n{a}", "n{b}"]\nrate = "10 Gbit/s"\n' for a in range(8) for b in range(a))
+    cluster = read_toml(f'format = "hocket.cluster/1"\n{nodes}{links}')
+    config = PRESETS["llama2_70b"].replace(precision="int4")
+    problem = language_problem(config, cluster, capacity=2048, objective=Objective(metric="period"))
+    solution = solve(problem, "chain_dp")
+    gap = 1.0 if solution.gap is None else solution.gap
+    note = f"int4, 2048 tokens of cache, chain_dp, period; the best of all plans with {solution.optimal_over}"
+    return [
+        Row("time to plan LLaMA-2 70B", solution.solve_s, "s", "<= 10 s", solution.solve_s <= 10, note),
+        Row("gap to the bound of all plans", 100 * gap, "%", "<= 1 %", gap <= 0.01, note),
+    ]
+
+
+def _even(problem: Problem, places: str) -> Plan:
+    """Layers in equal runs; the embedding where the tokens are, the scores where the last layer is."""
+    graph = problem.task.graph
+    layers = [layer_of(operator.name) for operator in graph.operators]
+    count = max(layer for layer in layers if layer is not None) + 1
+    node = [places[layer * len(places) // count] for layer in range(count)]
+    first = next(number for number, layer in enumerate(layers) if layer is not None)
+    chosen = [
+        node[layer] if layer is not None else "a" if number < first else node[-1] for number, layer in enumerate(layers)
+    ]
+    return plan_for(problem.task.name, graph, chosen)
+
+
+def _live(
+    problem: Problem, plan: Plan, model: LanguageModel, divided: Model, rules: Rules
+) -> AbstractContextManager[LiveLanguageModel]:
+    solution = Solution(problem=problem, plan=plan, cost=evaluate(problem, plan), solver="chain_dp")
+    return open_language_model(solution, model, divided=divided, policy="static", rules=rules, emulate=False)
+
+
+def _profile(problem: Problem, whole_s: float) -> Profile:
+    """One node's time per token shared out by the bytes that operators move: reading weights is what takes the time."""
+    graph = problem.task.graph
+    total = sum(operator.moved_bytes for operator in graph.operators)
+    seconds = {operator.name: whole_s * operator.moved_bytes / total for operator in graph.operators}
+    entries = tuple(NodeProfile(node=node.name, seconds=seconds) for node in problem.cluster.nodes)
+    return Profile(graph=graph.name, sha256=problem.task.profile.sha256, how="measured", entries=entries)
+
+
+def _text(session: DecoderSession) -> list[int]:
+    session.rewind()
+    return list(generate(session, PROMPT, most=TOKENS))
+
+
+def _text_of(live: LiveLanguageModel) -> list[int]:
+    with live.reader() as reader:
+        return list(generate(reader, PROMPT, most=TOKENS))
+
+
+def _alone_s(session: DecoderSession) -> float:
+    session.rewind()
+    return _median_s(_times(session))
+
+
+def _token_s(live: LiveLanguageModel) -> float:
+    with live.reader() as reader:
+        return _median_s(_times(reader))
+
+
+def _times(reader: Reader) -> list[float]:
+    times = [time.perf_counter()]
+    for _ in generate(reader, PROMPT, most=TOKENS):
+        times.append(time.perf_counter())
+    return times
+
+
+def _median_s(times: Sequence[float]) -> float:
+    """Of one token after the first."""
+    return statistics.median(after - before for before, after in pairwise(times[1:]))
+
+
+def _calm(live: LiveLanguageModel) -> None:
+    end_s = time.monotonic() + _CALM_S
+    while not live.session.status().calm and time.monotonic() < end_s:
+        time.sleep(0.02)

@@ -1,0 +1,138 @@
+"""Opening language models, and the commands that continue a text and export a plan."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from language_nodes import deployed, plan_by_layers, problem_of, small, solution_of
+
+from hocket.errors import FormatError, GraphError, PlanError
+from hocket.language.config import PRESETS
+from hocket.language.generate import generate
+from hocket.language.language_model import LanguageModel
+from hocket.language.live import open_language_model, read_language_model
+from hocket.language.session import DecoderSession
+from hocket.runtime.inproc import Network
+
+CLUSTER = """format = "hocket.cluster/1"
+[[node]]
+name = "a"
+speed = "1 GFLOP/s"
+[[node]]
+name = "b"
+speed = "4 GFLOP/s"
+[[link]]
+between = ["a", "b"]
+rate = "1 Gbit/s"
+"""
+
+
+def test_presets_have_random_weights_and_other_names_are_refused(tmp_path: Path) -> None:
+    assert read_language_model("tiny_gpt2").weights
+    with pytest.raises(FormatError, match="'tiny_bird' is none"):
+        read_language_model("tiny_bird")
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"no model at all")
+    with pytest.raises(FormatError) as told:
+        read_language_model(str(file))
+    assert "\n" not in str(told.value)
+    with pytest.raises(FormatError, match=r"config\.json"):
+        read_language_model(str(tmp_path))
+
+
+def test_a_plan_is_of_the_model_that_it_is_run_with() -> None:
+    model = small("llama")
+    problem = problem_of(model, "ab")
+    solution = solution_of(problem, plan_by_layers(problem, "aabbb"))
+    other = LanguageModel(PRESETS["tiny_llama"]).with_random_weights()
+    with pytest.raises(PlanError, match="has other weights"), open_language_model(solution, other, network=Network()):
+        pass
+    bare = LanguageModel(model.config)
+    with pytest.raises(GraphError, match="has none; load"), open_language_model(solution, bare, network=Network()):
+        pass
+
+
+def test_a_live_model_has_the_capacity_of_its_plan() -> None:
+    with deployed(small("llama"), "aabbb", "ab") as live, live.reader() as reader:
+        assert reader.capacity == live.capacity == 48
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """The command line: exit code, stdout, stderr."""
+
+    def command(*words: object) -> tuple[int, str, str]:
+        from hocket.cli import main
+
+        monkeypatch.setattr("sys.argv", ["hocket", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Path:
+    path = tmp_path / "two.toml"
+    path.write_text(CLUSTER)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "telling"),
+    [
+        (["nothing.gguf", "--prompt", "5"], "'nothing.gguf' is none"),
+        (["tiny_llama", "--prompt", " "], "the prompt is empty"),
+        (["tiny_llama", "--prompt", "hello"], "numbers of tokens, got 'hello'"),
+        (["tiny_llama", "--prompt", "5", "--top-p", "0"], "top-p is more than 0"),
+        (["tiny_llama", "--prompt", "5", "--context", "65"], "1 to 64 tokens, got 65"),
+    ],
+)
+def test_wrong_wishes_are_told_in_a_sentence(
+    run: Callable[..., Any], cluster: Path, words: list[str], telling: str
+) -> None:
+    code, out, err = run("generate", words[0], cluster, *words[1:])
+    assert (code, out) == (1, "")
+    assert telling in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.cluster
+def test_a_text_is_written_over_node_processes(run: Callable[..., Any], cluster: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    code, out, err = run(
+        "generate", "tiny_llama", cluster, "--prompt", "5 80 33", "--max-tokens", 8, "--solver", "remote", "-o", plan
+    )
+    model = read_language_model("tiny_llama")
+    expected = list(generate(DecoderSession(model), [5, 80, 33], most=8))
+    assert (code, [int(word) for word in out.split()]) == (0, expected)
+    assert "8 tokens" in err
+    assert "predicted" in err
+    code, out, _ = run("generate", "tiny_llama", plan, "--prompt", "5 80 33", "--max-tokens", 90, "--json")
+    told = json.loads(out)
+    assert (code, told["prompt_tokens"], told["tokens"], told["full"]) == (0, 3, 62, True)
+    assert [int(word) for word in told["text"].split()][:8] == expected
+    code, out, err = run("generate", "tiny_llama", plan, "--prompt", " ".join(["5"] * 65))
+    assert (code, out) == (1, "")
+    assert "room for 64 tokens, and the prompt has 65" in err
+
+
+def test_plans_are_exported_by_the_command(run: Callable[..., Any], tmp_path: Path) -> None:
+    problem = problem_of(small("llama"), "ab")
+    path = tmp_path / "plan.json"
+    solution_of(problem, plan_by_layers(problem, "aaabb")).save(path)
+    code, out, err = run("export", path, "--to", "vllm")
+    assert (code, out.split()[0]) == (0, "VLLM_PP_LAYER_PARTITION=2,1")
+    assert "0 = a, 1 = b" in err
+    code, out, _ = run("export", path, "--to", "llama.cpp", "--json")
+    assert json.loads(out)["tensor_split"] == [2, 2]
+    code, _, err = run("export", path, "--to", "prima")
+    assert code == 1
+    assert "on one device" in err

@@ -1,0 +1,78 @@
+"""Small language models on nodes that are threads of this process."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hocket.cluster import Cluster, read_toml
+from hocket.control.live.state import Rules, Standby
+from hocket.cost import Problem, evaluate
+from hocket.language.config import PRESETS
+from hocket.language.generate import generate
+from hocket.language.language_model import LanguageModel
+from hocket.language.live import LiveLanguageModel, open_language_model
+from hocket.language.planning import language_problem, layer_of
+from hocket.language.session import DecoderSession
+from hocket.language.tokenizer import Tokenizer
+from hocket.plan import Plan
+from hocket.plan.placement import plan_for
+from hocket.runtime.inproc import Network
+from hocket.solvers import Solution
+
+LAYERS = 3
+CAPACITY = 48
+
+
+def cluster_of(names: str, *, extra: str = "") -> Cluster:
+    """Nodes named by letters, each pair linked."""
+    nodes = "".join(f'[[node]]\nname = "{name}"\nspeed = "1 GFLOP/s"\n{extra}\n' for name in names)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    links = "".join(f'[[link]]\nbetween = ["{a}", "{b}"]\nrate = "1 Gbit/s"\n' for a, b in pairs)
+    return read_toml(f'format = "hocket.cluster/1"\n{nodes}{links}')
+
+
+def small(family: str, tokenizer: Tokenizer | None = None) -> LanguageModel:
+    """Three layers of random weights."""
+    config = PRESETS[f"tiny_{family}"].replace(layers=LAYERS)
+    made = LanguageModel(config).with_random_weights()
+    return LanguageModel(config, made.weights, tokenizer)
+
+
+def problem_of(model: LanguageModel, names: str) -> Problem:
+    """Of a step of decoding."""
+    return language_problem(model, cluster_of(names), capacity=CAPACITY)
+
+
+def plan_by_layers(problem: Problem, places: Sequence[str]) -> Plan:
+    """A plan from the node of the embedding, of each layer, and of the output."""
+    graph = problem.task.graph
+    chosen, behind = [], False
+    for operator in graph.operators:
+        layer = layer_of(operator.name)
+        behind = behind or layer is not None
+        chosen.append(places[layer + 1] if layer is not None else places[-1 if behind else 0])
+    return plan_for(problem.task.name, graph, chosen)
+
+
+def solution_of(problem: Problem, plan: Plan) -> Solution:
+    return Solution(problem=problem, plan=plan, cost=evaluate(problem, plan), solver="chain_dp")
+
+
+@contextmanager
+def deployed(
+    model: LanguageModel, places: Sequence[str], names: str, *, standby: Standby = "none"
+) -> Iterator[LiveLanguageModel]:
+    """The model on in-process nodes; the plan changes only when it has to."""
+    problem = problem_of(model, names)
+    with open_language_model(
+        solution_of(problem, plan_by_layers(problem, places)),
+        model,
+        policy="static",
+        rules=Rules(standby=standby),
+        network=Network(),
+    ) as live:
+        yield live
+
+
+def alone(model: LanguageModel, prompt: Sequence[int], most: int) -> list[int]:
+    """The likeliest continuation by one node."""
+    return list(generate(DecoderSession(model, capacity=CAPACITY), prompt, most=most))
