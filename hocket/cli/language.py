@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -27,6 +27,7 @@ from hocket.solvers import Solution
 from hocket.solvers import solve as solve_problem
 
 _INTERRUPTED = 130
+_PLANNING_S = 10.0
 
 
 def generate(
@@ -40,7 +41,7 @@ def generate(
     seed: Annotated[int | None, typer.Option(help="The same text for the same seed.", min=0)] = None,
     system: Annotated[str, typer.Option(help="What the model is told before the conversation.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Continue the prompt; no conversation.")] = False,
-    solver: Annotated[str, typer.Option(help="That plans, where a cluster is given.")] = "chain_dp",
+    solver: Annotated[str, typer.Option(help="That plans, where a cluster is given.")] = "auto",
     objective: Annotated[str, typer.Option(help="latency (of a token), period (of many texts), ...")] = "latency",
     profile: Annotated[Path | None, typer.Option(help="A profile; without one FLOPs / speed is used.")] = None,
     context: Annotated[int | None, typer.Option(help="Most tokens of the text; absent = 2048 or the model's.")] = None,
@@ -59,7 +60,8 @@ def generate(
         solution = _planned(language, where, solver, objective, profile, context)
         if output:
             solution.save(output)
-        _write(language, solution, tokens, sampling, max_tokens, json, {"keys": keys, "plaintext": plaintext})
+        options: dict[str, Any] = {"keys": keys, "plaintext": plaintext, "time_limit_s": _PLANNING_S}
+        _write(language, solution, tokens, sampling, max_tokens, json, options)
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
 
@@ -97,7 +99,7 @@ def _planned(
         objective=parse_objective(objective, None, None),
         profile=Profile.load(profile) if profile else None,
     )
-    return solve_problem(problem, solver)
+    return solve_problem(problem, solver, time_limit_s=_PLANNING_S)
 
 
 class _Figures(NamedTuple):
@@ -114,7 +116,7 @@ class _Figures(NamedTuple):
 
 def _write(
     model: LanguageModel, solution: Solution, tokens: list[int], sampling: Sampling, most: int, json: bool,
-    options: dict[str, object],
+    options: dict[str, Any],
 ) -> None:  # fmt: skip
     """Print the continuation as it comes, and how fast it came."""
     pieces: list[str] = []

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hocket.cli.common import Json, PlanArgument, console, print_json, read_solution
 
 if TYPE_CHECKING:
+    from hocket.serve.backend import Answerer, Writer
     from hocket.serve.server import Listening
 
 
@@ -39,10 +40,13 @@ def serve(
     standby: Annotated[
         str, typer.Option(help="What is prepared for the loss of a node: none, plan, weights or ready.")
     ] = "weights",
+    language: Annotated[
+        str, typer.Option(help="GGUF file or Hugging Face folder of the plan's model: speak OpenAI's protocol.")
+    ] = "",
     problem: Annotated[Path | None, typer.Option(help="The problem, where PLAN is a plan alone.")] = None,
     json: Json = False,
 ) -> None:
-    """Serve a plan over HTTP and gRPC (Open Inference Protocol) until SIGTERM or Ctrl-C."""
+    """Serve a plan over HTTP and gRPC (Open Inference Protocol, OpenAI) until SIGTERM or Ctrl-C."""
     from hocket.serve.extra import check_installed
 
     check_installed()
@@ -51,26 +55,30 @@ def serve(
     from hocket.serve.server import read_place
     from hocket.serve.server import serve as serve_models
     from hocket.serve.settings import Limits
+    from hocket.serve.writers import open_writers
 
     limits = Limits(body_bytes=body_bytes, under_way=under_way, timeout_s=timeout, stop_s=stop)
     place = read_place(host, port, grpc_port, api_key_file, open_to_all=open)
     solution = read_solution(plan, problem)
     with ExitStack() as stack:
-        opened = open_answerers(
-            solution,
-            name,
-            policy=policy,
-            rules=Rules.of(standby),
-            keys=keys,
-            plaintext=plaintext,
-            timeout_s=timeout,
-        )
-        answerers = stack.enter_context(opened)
+        options: dict[str, Any] = {
+            "policy": policy,
+            "rules": Rules.of(standby),
+            "keys": keys,
+            "plaintext": plaintext,
+            "timeout_s": timeout,
+        }
+        answerers: Sequence[Answerer] = ()
+        writers: Sequence[Writer] = ()
+        if language:
+            writers = stack.enter_context(open_writers(solution, language, name, **options))
+        else:
+            answerers = stack.enter_context(open_answerers(solution, name, **options))
 
         def tell_where(listening: "Listening") -> None:
-            _tell_where(listening, [answerer.name for answerer in answerers], json=json)
+            _tell_where(listening, [*(each.name for each in answerers), *(each.name for each in writers)], json=json)
 
-        asyncio.run(serve_models(answerers, place=place, limits=limits, started=tell_where))
+        asyncio.run(serve_models(answerers, writers, place=place, limits=limits, started=tell_where))
 
 
 def _tell_where(listening: "Listening", models: Sequence[str], *, json: bool) -> None:

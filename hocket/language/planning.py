@@ -24,7 +24,8 @@ def language_problem(
 ) -> Problem:
     """The problem of one step of a decoder; its latency with one token is the time per output token.
 
-    The caches count as memory of the node that has their layer, with room for `capacity` tokens of one text.
+    The caches count as memory of the node that has their layer, with room for `capacity` tokens of one text. Operators
+    are computed whole.
 
     Args:
         model: with or without weights; its numbers alone will do; or the graph of `dividable`, to save its making.
@@ -45,6 +46,8 @@ def language_problem(
     if isinstance(model, Config):
         model = LanguageModel(model)
     graph = model if isinstance(model, Graph) else dividable(model, capacity=capacity, tokens=tokens).graph
+    # Nothing says which part of a cache goes with which part of an operator, so all stay whole.
+    graph = graph.replace(body=b"")
     if private_layers is None:
         return problem_for(graph, cluster, profile=profile, objective=objective, source=source)
     home = cluster.require(source or cluster.source)

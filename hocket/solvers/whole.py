@@ -50,7 +50,7 @@ def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: in
     complaint: InfeasibleError | None = None
     for solver in _searches(problem, judgements):
         best = _best(problem, proposals, bound)
-        if best is not None and evaluate(problem, best.plan).value <= bound * (1 + _CLOSED):
+        if best is not None and evaluate(problem, best.plan).value <= (best.bound or 0.0) * (1 + _CLOSED):
             return best
         try:
             if isinstance(solver, _Onward):
@@ -109,7 +109,7 @@ def _searches(problem: Problem, judgements: int) -> Sequence[Solver]:
     last = Descent(judgements=half), _Onward(judgements=half)
     if "period" in _metrics(problem):
         program = Milp(most_rounds=1, most_nodes=200, most_variables=_MOST_PAIRS)
-        return LinearScan(), LinearPipeline(most_states=_MOST_STATES), program, *last
+        return LinearScan(), program, LinearPipeline(most_states=_MOST_STATES), *last
     return LinearScan(), *last
 
 

@@ -1,6 +1,11 @@
 """Opening language models, and the commands that continue a text and export a plan."""
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,3 +141,25 @@ def test_plans_are_exported_by_the_command(run: Callable[..., Any], tmp_path: Pa
     code, _, err = run("export", path, "--to", "prima")
     assert code == 1
     assert "on one device" in err
+
+
+@pytest.mark.cluster
+def test_an_interrupt_ends_quietly_and_leaves_no_node(cluster: Path) -> None:
+    words = ["generate", "tiny_llama", str(cluster), "--prompt", "5", "--max-tokens", "60", "--solver", "remote"]
+    code = "import sys, time, hocket.cli.language as l; t = l._timed\n"
+    code += "def slow(*a):\n    for x in t(*a):\n        time.sleep(0.5)\n        yield x\n"
+    code += f"l._timed = slow; sys.argv = ['hocket', *{words!r}]; from hocket.cli import main; main()"
+    found = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert found.stdout is not None
+        assert found.stdout.read(1)  # the first token is there, so the nodes are
+        os.killpg(found.pid, signal.SIGINT)  # as a terminal does: to the nodes too
+        _, err = found.communicate(timeout=30.0)
+        assert (found.returncode, err) == (130, b"")
+        with pytest.raises(ProcessLookupError):
+            os.killpg(found.pid, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(found.pid, signal.SIGKILL)

@@ -75,6 +75,16 @@ def test_reading_a_prompt_costs_more_than_a_token() -> None:
     assert 10 * token < prompt < 32 * token
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_every_family_is_planned_without_dividing_operators(family: str) -> None:
+    config = PRESETS[f"tiny_{family}"].replace(layers=LAYERS)
+    cluster = unlike([1, 1, 1], [1, 2, 3])
+    problem = language_problem(config, cluster, capacity=CAPACITY, objective=Objective(metric="period"))
+    solution = solve(problem, "auto")
+    assert not solution.cost.violations
+    assert all(isinstance(place, str) for places in nodes_by_layer(solution).values() for place in places)
+
+
 def test_weights_are_not_needed_and_change_nothing() -> None:
     cluster = cluster_of("ab")
     model = small("llama")
@@ -82,7 +92,7 @@ def test_weights_are_not_needed_and_change_nothing() -> None:
     assert with_.task.graph.weights == without.task.graph.weights
     assert with_.task.profile.entries == without.task.profile.entries
     again = language_problem(with_.task.graph, cluster, capacity=CAPACITY)
-    assert again.task.graph is with_.task.graph
+    assert again.task.graph == with_.task.graph
 
 
 @pytest.mark.parametrize("layers", [0, 1, LAYERS])
