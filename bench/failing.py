@@ -143,7 +143,7 @@ def kills(model: Model, nodes: int, times: int) -> list[Row]:
                 live.run(load.inputs(0))
                 delays_s.append(time.monotonic() - killed_s)
                 _start_again(live, victim)
-                _settled(live, 5.0)
+                _settled(live, 2.0)
                 print(f"  {number}: {victim} {delays_s[-1]:.3f} s", file=sys.stderr, flush=True)
     p50, p95 = np.quantile(delays_s, [0.5, 0.95])
     note = (

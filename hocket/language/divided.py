@@ -43,6 +43,7 @@ def dividable(model: LanguageModel, *, capacity: int, tokens: int = 1) -> Model:
     )
     shape = (1, config.kv_heads, capacity, config.head_size)
     graph = step.graph.replace(
+        body=b"",  # operators stay whole: no slicing rule divides what is kept between requests
         buffers=tuple(Buffer(past=c.past, present=c.present, dtype=c.dtype, shape=shape) for c in model.caches),
         counters=tuple(
             Counter(name=name, counts=counts, dtype="int32", shape=(1,))

@@ -21,7 +21,7 @@ from hocket.plan.plan import Entry
 from hocket.plan.segments import Segments
 from hocket.program import INPUT, Binding, Counter, Program, Segment, State, TensorInfo, Transfer
 
-_SEQUENCES = 16  # of a model that keeps states: as many texts may be continued at once, whatever its nodes
+SEQUENCES = 16  # of a model that keeps states: as many texts may be continued at once, whatever its nodes
 
 
 def lower(
@@ -75,7 +75,7 @@ def lower(
         ),
         states=_states(graph, made),
         counters=_counters(graph, made),
-        window=window or min(len(made), 2 * len(nodes)) + 1 + (_SEQUENCES if graph.buffers else 0),
+        window=window or min(len(made), 2 * len(nodes)) + 1 + (SEQUENCES if graph.buffers else 0),
     )
 
 

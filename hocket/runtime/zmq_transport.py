@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 import secrets
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
@@ -74,6 +75,7 @@ class ZmqTransport:
         self._arrived: deque[Received] = deque()
         self._counts: Counter[str] = Counter()
         self._poller = zmq.Poller()
+        self._waking = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -159,8 +161,9 @@ class ZmqTransport:
 
     def wake(self) -> None:
         """Make `receive` return; a full pipe means that it will anyway."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake_write, b"!")
+        with contextlib.suppress(BlockingIOError), self._waking:
+            if not self._context.closed:
+                os.write(self._wake_write, b"!")
 
     def broken(self) -> list[str]:
         """Peers whose connection has broken; ZeroMQ goes on trying to make a new one."""
@@ -179,6 +182,10 @@ class ZmqTransport:
 
     def close(self) -> None:
         """Close all sockets."""
+        with self._waking:  # whoever wakes us from another thread does so before, or finds the context closed
+            self._close()
+
+    def _close(self) -> None:
         if self._context.closed:
             return
         for peer in list(self._dealers):

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from hocket.graph.topology import Block, blocks
+from hocket.plan.lower import SEQUENCES
 from hocket.solvers.additive import Additive
 from hocket.solvers.holds import holds
 from hocket.solvers.layout import Floats
@@ -146,7 +147,8 @@ class Chain:
         """(L, D) for each host and first block the end of the longest run that it may see and has room for."""
         cluster, graph, size = self.layout.problem.cluster, self.layout.graph, len(self.blocks)
         ends = self.reach.copy()
-        boxes = self._boxes * window
+        # Caches live through several requests, so more are under way.
+        boxes = self._boxes * (window + (SEQUENCES if graph.buffers else 0))
         for column, host in enumerate(self.hosts):
             room = cluster.nodes[host].memory_bytes
             if room is None:
@@ -185,7 +187,13 @@ class Chain:
     @cached_property
     def _boxes(self) -> Floats:
         """(L,) bytes of what a run reads from outside if it starts at each block."""
-        sizes = {tensor.name: tensor.nbytes for tensor in self.layout.graph.tensors}
+        graph = self.layout.graph
+        sizes = {tensor.name: tensor.nbytes for tensor in graph.tensors}
+        # A mailbox has room for the longest that may come.
+        for name, axes in graph.free.items():
+            longest, tensor = dict(axes), graph.tensor[name]
+            shape = tuple(longest.get(axis, length) for axis, length in enumerate(tensor.shape))
+            sizes[name] = tensor.replace(shape=shape).nbytes
         return np.array(
             [sum(sizes[name] for name in block.inputs + block.side_inputs) for block in self.blocks], dtype=np.float64
         )

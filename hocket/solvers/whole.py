@@ -23,10 +23,10 @@ from hocket.solvers.stop import MaxIterations, Stop
 _SMALL = 1000
 _MOST_STATES = 1_000_000  # of runs of blocks, which take about a second
 _MOST_VARIABLES = 20_000  # of an integer program of sums, whose relaxation takes about a second
-_MOST_PAIRS = 1_000  # of an integer program for the period, whose first 200 nodes take about two seconds
+_MOST_WAYS = 4_500  # pairs of an integer program for the period times its nodes: 200 branches take three seconds
 _MOST_JUDGED = 130_000  # operators in all plans that the last searches judge, which take about three seconds
 _FEWEST = 40  # plans that it judges all the same
-_CLOSED = 1e-9
+_CLOSE = 1e-4  # nearer to a bound than this, no search is worth its seconds
 
 
 def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: int) -> Proposal:
@@ -50,7 +50,7 @@ def best_whole(problem: Problem, *, seed: int, stop: Stop | None, judgements: in
     complaint: InfeasibleError | None = None
     for solver in _searches(problem, judgements):
         best = _best(problem, proposals, bound)
-        if best is not None and evaluate(problem, best.plan).value <= (best.bound or 0.0) * (1 + _CLOSED):
+        if best is not None and evaluate(problem, best.plan).value <= (best.bound or 0.0) * (1 + _CLOSE):
             return best
         try:
             if isinstance(solver, _Onward):
@@ -108,7 +108,8 @@ def _searches(problem: Problem, judgements: int) -> Sequence[Solver]:
     half = max(min(judgements, most) // 2, 1)
     last = Descent(judgements=half), _Onward(judgements=half)
     if "period" in _metrics(problem):
-        program = Milp(most_rounds=1, most_nodes=200, most_variables=_MOST_PAIRS)
+        hosts = sum(node.name in problem.task.profile.nodes for node in problem.cluster.nodes)
+        program = Milp(most_rounds=1, most_nodes=200, most_variables=_MOST_WAYS // max(hosts, 1))
         return LinearScan(), program, LinearPipeline(most_states=_MOST_STATES), *last
     return LinearScan(), *last
 
