@@ -27,7 +27,7 @@ class Pace:
 
     >>> pace = Pace().seen(1.0, 100_000, 0.1).seen(1.5, 100_000, 0.9)
     >>> round(pace.bytes_per_s)  # a little under 200 kB/s, and neither 1000 kB/s, nor 556 kB/s on average
-    188268
+    190488
     """
 
     tau_s: float = 4.0
