@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check cluster slow bench docs format clean
+.PHONY: demo test check cluster lab slow bench docs format clean
 
 demo: $(STAMP)
 	$(BIN)/hocket demo
@@ -14,6 +14,9 @@ test: $(STAMP)
 
 cluster: $(STAMP)
 	$(BIN)/python -m pytest -m cluster
+
+lab: $(STAMP)
+	$(BIN)/python -m pytest -m lab
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -14,7 +14,7 @@ from hocket.lab import Lab, cgroups, commands, down, host, names
 from tests.lab.clusters import changing, real
 
 pytestmark = [
-    pytest.mark.cluster,
+    pytest.mark.lab,
     pytest.mark.skipif(bool(host.why_not()), reason=host.why_not() or "can make a lab"),
 ]
 TRANSFER = str(Path(__file__).parent / "transfer.py")

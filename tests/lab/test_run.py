@@ -70,7 +70,7 @@ def test_faults_come_from_one_place() -> None:
         assert "one of both" in str(result.exception)
 
 
-@pytest.mark.cluster
+@pytest.mark.lab
 @pytest.mark.skipif(bool(host.why_not()), reason=host.why_not() or "can make a lab")
 def test_a_plan_runs_over_real_links(tmp_path: Path) -> None:
     """The lab is made for it and gone afterwards; or it is there before, and stays."""
@@ -87,7 +87,7 @@ def test_a_plan_runs_over_real_links(tmp_path: Path) -> None:
     assert host.namespaces(f"hocket+{NAME}+") == []
 
 
-@pytest.mark.cluster
+@pytest.mark.lab
 @pytest.mark.skipif(bool(host.why_not()), reason=host.why_not() or "can make a lab")
 def test_the_commands_work_on_one_lab_one_after_another(tmp_path: Path) -> None:
     cluster, faults = chain().save(tmp_path / "cluster.json"), tmp_path / "faults.toml"
