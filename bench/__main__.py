@@ -8,7 +8,7 @@ from bench.table import show, write
 
 ALL = (
     "solvers", "methods", "runtime", "cutting", "prediction", "splitting", "deciding", "shaped", "memory",
-    "architectures", "failing", "surviving", "following", "generation", "language",
+    "architectures", "failing", "surviving", "guarding", "following", "generation", "language",
 )  # fmt: skip
 """All but `soaking`, which takes half an hour."""
 
