@@ -6,7 +6,7 @@ a judge: a third run without any node in doubt, which answers the same request. 
 
 import math
 
-from hocket.control.live.events import Again, Check, Compare, Compared, Drop, Judged, Tell
+from hocket.control.live.events import Again, Check, Compare, Compared, Judged, Tell
 from hocket.control.live.state import Trial
 from hocket.control.live.turn import Attempt, Turn
 
@@ -40,8 +40,7 @@ def overdue(turn: Turn) -> None:
     """Checks whose answer does not come."""
     for attempt, until_s in list(turn.checks.items()):
         if until_s < turn.now_s:
-            turn.take_back(attempt)
-            turn.say(Drop(attempt[0], attempt[1], (attempt[2],)))
+            turn.drop(attempt)
             turn.count("unchecked")
 
 

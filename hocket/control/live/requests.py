@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hocket.control.live.audits import checked
-from hocket.control.live.events import Answered, Cancelled, Drop, Probe, Refused, Release, Released, Submitted
+from hocket.control.live.events import Answered, Cancelled, Probe, Refused, Release, Released, Submitted
 from hocket.control.live.state import Request
 from hocket.control.live.turn import LOST, Turn
 
@@ -104,8 +104,7 @@ def stuck(turn: Turn) -> None:
         elif turn.now_s - known.doubted_s > probe_patience(turn, run):
             # Its ways have proved themselves: what was under way has been lost, or its turn never comes.
             for attempt in known.where:
-                turn.take_back(attempt)
-                turn.say(Drop(attempt[0], attempt[1], (attempt[2],)))
+                turn.drop(attempt)
             turn.again(request)
     turn.pump()
 

@@ -130,6 +130,11 @@ class Turn:
             self.requests[request] = replace(known, where=tuple(other for other in known.where if other != attempt))
         return request
 
+    def drop(self, attempt: Attempt) -> None:
+        """Whatever comes of a try is not wanted any more."""
+        self.take_back(attempt)
+        self.say(Drop(attempt[0], attempt[1], (attempt[2],)))
+
     def pump(self) -> None:
         """Send what can be sent."""
         waiting, self.queue = self.queue, []
@@ -155,8 +160,7 @@ class Turn:
             self.queue.remove(request)
         for attempt in known.where:
             if attempt != answered:
-                self.take_back(attempt)
-                self.say(Drop(attempt[0], attempt[1], (attempt[2],)))
+                self.drop(attempt)
 
     def _put(self, run: int, line: int, way: Way) -> None:
         there = self.runs[run]
