@@ -8,7 +8,8 @@ from bench.table import show, write
 
 ALL = (
     "solvers", "methods", "runtime", "cutting", "prediction", "splitting", "deciding", "shaped", "memory",
-    "architectures", "failing", "surviving", "guarding", "following", "generation", "language",
+    "architectures", "failing", "surviving", "guarding", "following", "generation", "language", "pipelining",
+    "remote_layers",
 )  # fmt: skip
 """All but `soaking`, which takes half an hour."""
 

@@ -1,79 +1,70 @@
-"""Tokens per second of one node against transformers (PyTorch, eager, float32), in alternating pairs.
+"""One node continuing a text against transformers (PyTorch, eager, float32), tokens per second.
 
-    python bench/generation.py FILE.gguf [THREADS] [PAIRS]
-
-Both continue the same prompt greedily with the same number of threads; the texts must be equal. Needs torch,
-transformers and hocket[language].
+Both continue the same prompt greedily with one thread; the texts of float32 must be equal. `HOCKET_TORCH_PYTHON` names
+a Python that has torch, transformers and gguf; absent = this one.
 """
 
-import statistics
+import json
+import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-import transformers
-
+from bench.peers import Peer, has, pairs_of, row, skipped
+from bench.table import Row
 from hocket.language import DecoderSession, generate
 from hocket.language.gguf_file import load_gguf
+from hocket.language.language_model import LanguageModel
+from hocket.zoo.assets import fetch
 
-PROMPT = "Once upon a time"
-TOKENS = 48
+PROMPT, TOKENS, PAIRS, CAPACITY = "Once upon a time", 48, 7, 512
 PRECISIONS = ("float32", "int8", "int4")
+TARGET = 1.5
 
 
-class Clock:
-    """Notes when each token comes; a streamer of transformers."""
-
-    def __init__(self) -> None:
-        self.times_s: list[float] = []
-
-    def put(self, _: Any) -> None:
-        self.times_s.append(time.perf_counter())
-
-    def end(self) -> None:
-        """Nothing is left to note."""
+def rows() -> list[Row]:
+    """A row for each precision of our matrices."""
+    python, path = os.environ.get("HOCKET_TORCH_PYTHON", sys.executable), fetch("smollm2_135m_instruct")
+    if not has(python, "transformers") or not has(python, "gguf"):
+        reason = f"{python} has no transformers or no gguf; name a Python that has in HOCKET_TORCH_PYTHON"
+        return [skipped(_figure("float32"), TARGET, reason)]
+    with Peer(python, "generation_transformers.py", [str(path)]) as peer:
+        version = str(peer.answer()["version"])
+        return [_compared(precision, path, peer, version) for precision in PRECISIONS]
 
 
-def ours(session: DecoderSession, prompt: list[int]) -> tuple[list[int], float]:
-    """Tokens, and tokens per second after the first."""
+def _figure(precision: str) -> str:
+    return f"SmolLM2 135M, one node, {precision}: tokens/s / transformers float32"
+
+
+def _compared(precision: str, path: Path, peer: Peer, version: str) -> Row:
+    model: LanguageModel = load_gguf(path, precision=precision)
+    prompt = model.tokenizer.encode(PROMPT) if model.tokenizer else []
+    session = DecoderSession(model, capacity=CAPACITY)
+    (ours, _), (theirs, _) = _ours(session, prompt), _theirs(peer, prompt)
+    if precision == "float32" and ours != theirs:
+        raise RuntimeError("the texts differ, so the speeds are not those of the same work")
+    rates = pairs_of(lambda: _rate(_ours(session, prompt)[1]), lambda: _rate(_theirs(peer, prompt)[1]), PAIRS)
+    note = f"1 thread, {TOKENS} tokens chosen greedily, the first not counted; transformers {version}, eager"
+    return row(_figure(precision), rates, TARGET, "tokens/s", note)
+
+
+def _ours(session: DecoderSession, prompt: Sequence[int]) -> tuple[list[int], list[float]]:
+    """Tokens, and when each came."""
     session.rewind()
-    clock, tokens = Clock(), []
+    tokens, times_s = [], []
     for token in generate(session, prompt, most=TOKENS):
-        clock.put(token)
+        times_s.append(time.perf_counter())
         tokens.append(token)
-    return tokens, (TOKENS - 1) / (clock.times_s[-1] - clock.times_s[0])
+    return tokens, times_s
 
 
-def theirs(model: Any, prompt: list[int]) -> tuple[list[int], float]:
-    """The same of transformers."""
-    clock = Clock()
-    options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False, "pad_token_id": 0}
-    with torch.inference_mode():
-        made = model.generate(torch.tensor([prompt]), streamer=clock, eos_token_id=None, **options)
-    # The prompt itself is put first.
-    return made[0, len(prompt) :].tolist(), (TOKENS - 1) / (clock.times_s[-1] - clock.times_s[1])
+def _theirs(peer: Peer, prompt: Sequence[int]) -> tuple[list[int], list[float]]:
+    peer.tell(json.dumps({"prompt": list(prompt), "most": TOKENS}))
+    told = peer.answer()
+    return told["tokens"], told["times_s"]
 
 
-def main(path: Path, threads: int, pairs: int) -> None:
-    """Print medians and the ratio of each pair."""
-    torch.set_num_threads(threads)
-    model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    whole = load_gguf(path)
-    prompt = whole.tokenizer.encode(PROMPT) if whole.tokenizer else []
-    models = {precision: load_gguf(path, precision=precision, tokenizer=False) for precision in PRECISIONS}
-    sessions = {name: DecoderSession(each, threads=threads, capacity=512) for name, each in models.items()}
-    if ours(sessions["float32"], prompt)[0] != theirs(model, prompt)[0]:
-        raise SystemExit("the texts differ, so the speeds are not those of the same work")
-    ratios: dict[str, list[float]] = {name: [] for name in sessions}
-    for _ in range(pairs):
-        base = theirs(model, prompt)[1]
-        for name, session in sessions.items():
-            ratios[name].append(ours(session, prompt)[1] / base)
-    for name, found in ratios.items():
-        print(f"{name}: {statistics.median(found):.2f} x transformers ({min(found):.2f} to {max(found):.2f})")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *(int(text) for text in [*sys.argv[2:4], *["1", "5"][len(sys.argv[2:4]) :]]))
+def _rate(times_s: Sequence[float]) -> float:
+    return (len(times_s) - 1) / (times_s[-1] - times_s[0])

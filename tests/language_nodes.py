@@ -1,5 +1,6 @@
 """Small language models on nodes that are threads of this process."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ from hocket.cluster import Cluster, read_toml
 from hocket.control.live.state import Rules, Standby
 from hocket.cost import Problem, evaluate
 from hocket.language.config import PRESETS
+from hocket.language.divided import dividable
 from hocket.language.generate import generate
 from hocket.language.language_model import LanguageModel
 from hocket.language.live import LiveLanguageModel, open_language_model
@@ -14,7 +16,10 @@ from hocket.language.planning import language_problem, layer_of
 from hocket.language.session import DecoderSession
 from hocket.language.tokenizer import Tokenizer
 from hocket.plan import Plan
+from hocket.plan.build import build
+from hocket.plan.lower import lower
 from hocket.plan.placement import plan_for
+from hocket.runtime.executable import Executable
 from hocket.runtime.inproc import Network
 from hocket.solvers import Solution
 
@@ -30,9 +35,9 @@ def cluster_of(names: str, *, extra: str = "") -> Cluster:
     return read_toml(f'format = "hocket.cluster/1"\n{nodes}{links}')
 
 
-def small(family: str, tokenizer: Tokenizer | None = None) -> LanguageModel:
+def small(family: str, tokenizer: Tokenizer | None = None, *, precision: str = "float32") -> LanguageModel:
     """Three layers of random weights."""
-    config = PRESETS[f"tiny_{family}"].replace(layers=LAYERS)
+    config = PRESETS[f"tiny_{family}"].replace(layers=LAYERS, precision=precision)
     made = LanguageModel(config).with_random_weights()
     return LanguageModel(config, made.weights, tokenizer)
 
@@ -76,3 +81,33 @@ def deployed(
 def alone(model: LanguageModel, prompt: Sequence[int], most: int) -> list[int]:
     """The likeliest continuation by one node."""
     return list(generate(DecoderSession(model, capacity=CAPACITY), prompt, most=most))
+
+
+def executables_of(model: LanguageModel, places: Sequence[str]) -> list[Executable]:
+    """The segments of the model with its layers at these places, in order, to be computed without nodes."""
+    problem = problem_of(model, "".join(sorted(set(places))))
+    task, plan = problem.task, plan_by_layers(problem, places)
+    program = lower(task.graph, plan.entries[0], problem.cluster, task.inputs, task.outputs)
+    made = build(dividable(model, capacity=CAPACITY), program)
+    tensors = {tensor.name: tensor for tensor in program.tensors}
+    return [
+        Executable(
+            segment, artifact, made.weight, program.sites[0], tensors,
+            tuple(state for state in program.states if state.segment == segment.id),
+            tuple(counter for counter in program.counters if counter.segment == segment.id),
+        )
+        for segment, artifact in zip(program.segments, made.artifacts, strict=True)
+    ]  # fmt: skip
+
+
+def kept_bytes(live: LiveLanguageModel) -> int:
+    """Bytes of all caches on the nodes, as they told last."""
+    return sum(counters.get("state_bytes", 0) for counters in live.session.counters().values())
+
+
+def nothing_kept(live: LiveLanguageModel) -> bool:
+    """Whether all caches are given back; nodes tell it from time to time."""
+    end_s = time.monotonic() + 20.0
+    while kept_bytes(live) and time.monotonic() < end_s:
+        time.sleep(0.05)
+    return kept_bytes(live) == 0

@@ -54,7 +54,7 @@ HEAVY = {
     "zmq": {"runtime"},
     "onnxruntime": {"runtime", "graph/execute.py", "language/quantise.py"},
     "PIL": {"zoo/preprocess.py", "runtime/pictures.py"},
-    "scipy": {"solvers", "profile", "cost"},
+    "scipy": {"solvers", "profile", "cost", "language/lossy.py"},
     "typer": {"cli"},
     "pyarrow": {"comparison/tables.py"},
     "pymoo": {"solvers/search/library.py"},

@@ -30,6 +30,14 @@ Shapes = Annotated[
     list[str] | None, typer.Option("--shape", help="Shape of an input: input=1,3,224,224. May be repeated.")
 ]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, or zoo:NAME.")]
+LanguageArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A GGUF file, a Hugging Face folder, smollm2_135m_instruct, or a preset."),
+]
+Context = Annotated[int | None, typer.Option(help="Most tokens of a text; absent = 2048 or the model's.", min=1)]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="Of a language model's matrices: float32, float16, int8 or int4.")
+]
 ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="A cluster file (TOML or JSON).")]
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="A solution that `hocket solve -o` wrote.")]
 

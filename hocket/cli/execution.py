@@ -8,9 +8,10 @@ import typer
 from hocket import view
 from hocket.cli.common import (
     ClusterArgument,
+    Context,
     Json,
-    ModelArgument,
     PlanArgument,
+    PrecisionOption,
     Shapes,
     parse_shapes,
     print_json,
@@ -25,15 +26,24 @@ from hocket.control.measure import measure as measure_model
 from hocket.control.run import Report, load_for
 from hocket.control.together import SeveralFigures, is_single
 from hocket.control.together import run as run_solution
-from hocket.errors import PlanError
+from hocket.errors import FormatError, PlanError
+from hocket.graph.model import Model
+from hocket.language.divided import dividable
+from hocket.language.live import is_language_model, read_language_model
+from hocket.language.planning import usual_capacity
 
 
 def measure(
-    model: ModelArgument,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="An ONNX file, zoo:NAME, or a language model as in `generate`.")
+    ],
     cluster: ClusterArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Write the profile here.")],
     shape: Shapes = None,
     repeats: Annotated[int, typer.Option(help="Calls that the medians are taken of.")] = 15,
+    context: Context = None,
+    precision: PrecisionOption = "float32",
+    tokens: Annotated[int, typer.Option(help="New ones in a step of a language model; 1 = decoding.", min=1)] = 1,
     keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
     plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
     json: Json = False,
@@ -41,7 +51,7 @@ def measure(
     """Measure every operator of a model on every node of a cluster."""
     with progress_bar(quiet=json) as tell:
         profile = measure_model(
-            read_model(model, parse_shapes(shape)),
+            _model_of(model, shape, context, precision, tokens),
             load_cluster(cluster),
             repeats=repeats,
             progress=tell,
@@ -62,6 +72,21 @@ def measure(
         print_json({"profile": str(output), "nodes": rows})
     else:
         view.print_table(f"{profile.graph}: seconds of the whole model", rows)
+
+
+def _model_of(name: str, shape: list[str] | None, context: int | None, precision: str, tokens: int) -> Model:
+    """A model of the zoo or of a file; of a language model, a step."""
+    if not is_language_model(name):
+        if context is not None or tokens != 1 or precision != "float32":
+            raise FormatError(
+                f"--context, --tokens and --precision are for language models, and {name!r} is read as another; leave"
+                " them out"
+            )
+        return read_model(name, parse_shapes(shape))
+    if shape:
+        raise FormatError("the shapes of a language model follow from --tokens and --context; leave --shape out")
+    language = read_language_model(name, precision)
+    return dividable(language, capacity=context or usual_capacity(language.config), tokens=tokens)
 
 
 def run(

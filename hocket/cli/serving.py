@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hocket.cli.common import Json, PlanArgument, console, print_json, read_solution
+from hocket.cli.common import Json, PlanArgument, PrecisionOption, console, print_json, read_solution
 
 if TYPE_CHECKING:
     from hocket.serve.backend import Answerer, Writer
@@ -40,9 +40,8 @@ def serve(
     standby: Annotated[
         str, typer.Option(help="What is prepared for the loss of a node: none, plan, weights or ready.")
     ] = "weights",
-    language: Annotated[
-        str, typer.Option(help="GGUF file or Hugging Face folder of the plan's model: speak OpenAI's protocol.")
-    ] = "",
+    language: Annotated[str, typer.Option(help="The plan's model, as for generate: speak OpenAI's protocol.")] = "",
+    precision: PrecisionOption = "float32",
     problem: Annotated[Path | None, typer.Option(help="The problem, where PLAN is a plan alone.")] = None,
     json: Json = False,
 ) -> None:
@@ -71,7 +70,7 @@ def serve(
         answerers: Sequence[Answerer] = ()
         writers: Sequence[Writer] = ()
         if language:
-            writers = stack.enter_context(open_writers(solution, language, name, **options))
+            writers = stack.enter_context(open_writers(solution, language, name, precision=precision, **options))
         else:
             answerers = stack.enter_context(open_answerers(solution, name, **options))
 

@@ -187,7 +187,7 @@ def _cells_of(problem: Scored, cell: Cell) -> Cells:
         spread = (
             "" if cell.covered else "divides or changes operators or deals requests out, which the bound does not allow"
         )
-        note = f"best of {SPACES[cell.over]}" if cell.over in SPACES else spread
+        note = f"none of {SPACES[cell.over]} is better" if cell.over in SPACES else spread
     return (
         ("n", str(cell.rank or "")),
         ("", escape(cell.solver)),

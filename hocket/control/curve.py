@@ -48,10 +48,13 @@ def measured_curve(model: Model) -> tuple[tuple[float, float], ...]:
 
 
 def _heavy(graph: Graph) -> list[tuple[str, ...]]:
-    """The blocks with the most operations that have an axis to divide."""
+    """The blocks with the most operations that have an axis to divide, and read nothing that only a sequence has."""
     found = []
+    of_sequences = {buffer.past for buffer in graph.buffers} | {counter.name for counter in graph.counters}
     for block in topology.blocks(graph):
         names = tuple(graph.operators[position].name for position in block.operators)
+        if any(not of_sequences.isdisjoint(graph.operator[name].weights) for name in names):
+            continue
         shape = graph.tensor[names[-1]].shape
         if len(block.outputs) == 1 and len(shape) in (3, 4) and shape[2 if len(shape) == 4 else 1] >= _SHARES[0]:
             found.append((sum(graph.operator[name].flops for name in names), names))

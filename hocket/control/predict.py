@@ -45,12 +45,7 @@ def predict(graph: Graph, cluster: Cluster, measured: Sequence[tuple[Graph, Prof
 
 
 def _check(graph: Graph, profile: Profile) -> None:
-    expected, found = graph.source.sha256 if graph.source else "", profile.sha256
-    if expected and found and expected != found:
-        raise ProfileError(
-            f"a profile is of one model file, and that of {profile.graph!r} is of {found[:12]} where {graph.name!r} is"
-            f" {expected[:12]}; give each profile with its model"
-        )
+    profile.check_graph(graph)
     if profile.how != "measured":
         raise ProfileError(
             f"a predictor is trained on measured profiles, and that of {profile.graph!r} is {profile.how}; measure it"

@@ -31,6 +31,7 @@ class Reach(TypedDict, total=False):
     timeout_s: float
     progress: Progress
     cpus: Mapping[str, int] | None
+    network: Network | None
 
 
 def open_session(problem: Problem, plan: Plan, model: Model, **reach: Unpack[Reach]) -> Session:
@@ -153,6 +154,7 @@ def open_program(
     timeout_s: float = 30.0,
     progress: Progress = silent,
     cpus: Mapping[str, int] | None = None,
+    network: Network | None = None,
 ) -> Session:
     """Deploy a program.
 
@@ -164,6 +166,7 @@ def open_program(
         timeout_s: most seconds that a node may be silent.
         progress: told what is going on.
         cpus: node -> processor that a node started here keeps to.
+        network: run the nodes as threads on this in-process network instead (for tests).
 
     Raises:
         NodeError: a node cannot be started or reached, or refuses.
@@ -180,6 +183,7 @@ def open_program(
         plaintext=plaintext,
         timeout_s=timeout_s,
         cpus=cpus,
+        network=network,
     )
     progress("starting nodes", 1, 1)
     return session

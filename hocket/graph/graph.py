@@ -127,6 +127,8 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
     """What its nodes know of each sequence."""
     free: dict[str, tuple[tuple[int, Length], ...]] = {}
     """Tensor -> (axis, most) for axes whose length differs from request to request; the shape is what is planned."""
+    stacks: tuple[str, ...] = ()
+    """Tensors that have one entry along axis 0 for each sequence: requests of several may be put together there."""
 
     def __post_init__(self) -> None:
         self._check_tensors()
@@ -164,6 +166,9 @@ class Graph(Noun, frozen=True, tag="hocket.graph/1", dict=True):
         for name, axes in self.free.items():
             if name not in declared or any(axis >= len(declared[name].shape) for axis, _ in axes):
                 raise GraphError(f"free axes are those of a tensor, and {name!r} has no {list(axes)}; correct them")
+        for name in self.stacks:
+            if name not in declared or declared[name].shape[:1] != (1,):
+                raise GraphError(f"a tensor that stacks has length 1 along axis 0, and {name!r} has not; leave it out")
 
     def _check_operator(self, operator: Operator, known: Set[str]) -> None:
         for name in operator.inputs:

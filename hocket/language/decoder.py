@@ -94,7 +94,7 @@ def _write_layers(build: _Build, logits: Logits) -> None:
     x = _norm(build, "norm", x)
     if logits == "last":
         x = write.add("last", "Gather", x, write.constant("minus_one", np.array([-1])), axis=1)
-    scores(write, config, x)
+    scores(write, config, x, last=logits == "last")
 
 
 def _attention(build: _Build, layer: int, x: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from hocket.errors import GraphError
+from hocket.graph.body import write_body
 from hocket.graph.graph import Buffer, Counter, Graph, Tensor
 from hocket.graph.model import Model
 from hocket.graph.onnx import bind_model
@@ -37,20 +38,22 @@ def dividable(model: LanguageModel, *, capacity: int, tokens: int = 1) -> Model:
         )
     proto = _without_presents(model)
     kept = {cache.past for cache in model.caches} | _COUNTERS.keys()
-    step, longest, shortest = (
-        _resident(model.weighing(bind_model(proto, {"batch": 1, "sequence": count, "capacity": capacity})), kept)
-        for count in (tokens, min(MOST_TOKENS, capacity), 1)
-    )
+
+    def bound(batch: int, sequence: int) -> Model:
+        return bind_model(proto, {"batch": batch, "sequence": sequence, "capacity": capacity})
+
+    step = _resident(model.weighing(bound(1, tokens)), kept)
+    one, long, pair = (bound(*sizes).graph for sizes in ((1, 1), (1, min(MOST_TOKENS, capacity)), (2, 1)))
     shape = (1, config.kv_heads, capacity, config.head_size)
     graph = step.graph.replace(
-        body=b"",  # operators stay whole: no slicing rule divides what is kept between requests
         buffers=tuple(Buffer(past=c.past, present=c.present, dtype=c.dtype, shape=shape) for c in model.caches),
         counters=tuple(
             Counter(name=name, counts=counts, dtype="int32", shape=(1,))
             for name, counts in _COUNTERS.items()
             if name in step.graph.weights
         ),
-        free=_free(longest.graph, shortest.graph),
+        free=_free(long, one),
+        stacks=tuple(name for name in _stacking(pair, one) if name in step.graph.tensor),
     )
     return replace(step, graph=graph)
 
@@ -78,20 +81,21 @@ def _resident(model: Model, names: Set[str]) -> Model:
                 weight_bytes=operator.weight_bytes + sum(sizes[name].nbytes for name in own),
             )
         )
+    absent = {name: _absent(tensor) for name, tensor in sizes.items()}
+    initializers = {**model.initializers, **absent}
+
+    def values(name: str) -> np.ndarray | None:
+        return None if name in absent else model.values(name)
+
+    nodes = [*model.constants.values(), *model.nodes.values()]
     changed = graph.replace(
         inputs=tuple(tensor for tensor in graph.inputs if tensor.name not in sizes),
         tensors=tuple(tensor for tensor in graph.tensors if tensor.name not in sizes),
         operators=tuple(operators),
         weights={**graph.weights, **{name: tensor.nbytes for name, tensor in sizes.items()}},
+        body=write_body(nodes, initializers, values, model.opsets, model.ir_version),
     )
-    absent = {name: _absent(tensor) for name, tensor in sizes.items()}
-    values = model.values
-    return replace(
-        model,
-        graph=changed,
-        initializers={**model.initializers, **absent},
-        values=lambda name: None if name in absent else values(name),
-    )
+    return replace(model, graph=changed, initializers=initializers, values=values)
 
 
 def _absent(tensor: Tensor) -> onnx.TensorProto:
@@ -111,3 +115,12 @@ def _free(longest: Graph, shortest: Graph) -> dict[str, tuple[tuple[int, int], .
         if axes:
             found[tensor.name] = axes
     return found
+
+
+def _stacking(pair: Graph, one: Graph) -> list[str]:
+    """The tensors in which two texts stand one after the other along axis 0."""
+    return [
+        tensor.name
+        for tensor in pair.tensors
+        if tensor.shape[:1] == (2,) and one.tensor[tensor.name].shape == (1, *tensor.shape[1:])
+    ]

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hocket.control.live.deploy import deploy
 from hocket.control.live.session import LiveSession
 from hocket.errors import FormatError, GraphError, PlanError
 from hocket.graph.model import Model
-from hocket.language.config import PRESETS
+from hocket.language.config import PRESETS, Precision
 from hocket.language.distributed import DistributedReader
 from hocket.language.divided import dividable
 from hocket.language.gguf_file import load_gguf
@@ -18,25 +18,46 @@ from hocket.language.language_model import LanguageModel
 from hocket.language.planning import capacity_of
 from hocket.runtime.fleet import Fleet
 from hocket.solvers import Solution
+from hocket.zoo.assets import ASSETS, fetch
+
+PUBLISHED = tuple(name for name, asset in ASSETS.items() if asset.file.endswith(".gguf"))
+"""Trained models that are fetched by name."""
 
 
-def read_language_model(name: str) -> LanguageModel:
-    """A GGUF file, a local Hugging Face folder, or a preset with random weights.
+def is_language_model(name: str) -> bool:
+    """Whether `read_language_model` is meant where ONNX files are read too."""
+    path = Path(name)
+    return path.is_dir() or path.suffix == ".gguf" or name in PRESETS or name in PUBLISHED
+
+
+def read_language_model(name: str, precision: str = "float32") -> LanguageModel:
+    """A GGUF file, a local Hugging Face folder, a published model by its name, or a preset with random weights.
+
+    Args:
+        name: which.
+        precision: float32, float16, int8 or int4: how matrices are stored from now on, whatever the file has.
 
     Raises:
-        FormatError: none of them, or a broken file.
+        FormatError: none of them, a broken file, or no such precision.
+        AssetError: a published model cannot be fetched.
         MissingError: a package that reads it is not installed.
     """
+    known = {given: given for given in get_args(Precision)}
+    if precision not in known:
+        raise FormatError(f"a precision is {', '.join(known)}, got {precision!r}; choose one of them")
+    kept: Precision = known[precision]
     path = Path(name)
     if path.is_dir():
-        return load_folder(path)
+        return load_folder(path, precision=kept)
     if path.is_file():
-        return load_gguf(path)
+        return load_gguf(path, precision=kept)
+    if name in PUBLISHED:
+        return load_gguf(fetch(name), precision=kept)
     if name in PRESETS:
-        return LanguageModel(PRESETS[name]).with_random_weights()
+        return LanguageModel(PRESETS[name].replace(precision=kept)).with_random_weights()
     raise FormatError(
-        f"a language model is a GGUF file, a folder with config.json, or one of {', '.join(PRESETS)}, and {name!r} is"
-        " none; correct the path"
+        f"a language model is a GGUF file, a folder with config.json, or one of {', '.join((*PUBLISHED, *PRESETS))},"
+        f" and {name!r} is none; correct the path"
     )
 
 

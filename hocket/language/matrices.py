@@ -37,14 +37,24 @@ def lookup(write: Writer, config: Config, name: str, rows: int, indices: str) ->
     return write.add(name, "Cast", narrow, to=onnx.TensorProto.FLOAT)
 
 
-def scores(write: Writer, config: Config, x: str) -> str:
-    """The logits: the last product, with the table of tokens if that is tied."""
+def scores(write: Writer, config: Config, x: str, *, last: bool) -> str:
+    """The logits: the last product, with the table of tokens if that is tied.
+
+    Args:
+        write: what is written so far.
+        config: its numbers.
+        x: [batch, sequence, width].
+        last: whether the sequence is one token long. Then no size has to be asked for, and a model whose sizes are
+            bound computes other batches too.
+    """
     if config.precision in BITS:
         return _blocks(write, config, "head", "logits", x, config.width, config.vocabulary)
     name = "token_embedding" if config.tied else "head"
     table = _floats(write, config, name, (config.vocabulary, config.width))
     rows = write.add("logits.rows", "Reshape", x, write.integers(-1, config.width))
     made = write.add("logits.flat", "Gemm", rows, table, transB=1)
+    if last:
+        return write.add("logits", "Reshape", made, write.integers(-1, 1, config.vocabulary))
     batch = write.add("logits.batch", "Shape", "tokens", start=0, end=1)
     shape = write.add("logits.shape", "Concat", batch, write.integers(-1, config.vocabulary), axis=0)
     return write.add("logits", "Reshape", made, shape)

@@ -21,11 +21,11 @@ def language_problem(
     source: str | None = None,
     profile: Profile | None = None,
     private_layers: int | None = None,
+    divided: bool = False,
 ) -> Problem:
     """The problem of one step of a decoder; its latency with one token is the time per output token.
 
-    The caches count as memory of the node that has their layer, with room for `capacity` tokens of one text. Operators
-    are computed whole.
+    The caches count as memory of the node that has their layer, with room for `capacity` tokens of one text.
 
     Args:
         model: with or without weights; its numbers alone will do; or the graph of `dividable`, to save its making.
@@ -38,16 +38,21 @@ def language_problem(
         profile: seconds of each operator; absent = the formula profile.
         private_layers: the tokens, their embedding and so many first layers stay on nodes that are trusted at least as
             much as the source. What leaves the last of them counts as no longer private. None = nothing is private.
+        divided: whether solvers may divide operators too: heads with their part of the caches, columns, sums. It is
+            worth it where links are fast, and makes bounds weaker and solvers slower.
 
     Raises:
         GraphError: more tokens than the context, or more private layers than there are layers.
+        ProfileError: a profile of another model, capacity or number of tokens.
         InfeasibleError: private layers, and every node is trusted like the source.
     """
     if isinstance(model, Config):
         model = LanguageModel(model)
     graph = model if isinstance(model, Graph) else dividable(model, capacity=capacity, tokens=tokens).graph
-    # Nothing says which part of a cache goes with which part of an operator, so all stay whole.
-    graph = graph.replace(body=b"")
+    if not divided:
+        graph = graph.replace(body=b"")
+    if profile is not None:
+        profile.check_graph(graph)
     if private_layers is None:
         return problem_for(graph, cluster, profile=profile, objective=objective, source=source)
     home = cluster.require(source or cluster.source)
@@ -67,6 +72,11 @@ def language_problem(
         trust=home.trust,
         leakage={_behind(graph, private_layers): {RAW: 0.0}},
     )
+
+
+def usual_capacity(config: Config) -> int:
+    """Tokens of a text that caches have room for where nobody says otherwise."""
+    return min(2048, config.context)
 
 
 def layer_of(operator: str) -> int | None:

@@ -1,5 +1,9 @@
 """Matrices as small integers by blocks, by ONNX Runtime's own quantiser, and back."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 
@@ -14,16 +18,27 @@ def quantise(matrix: np.ndarray, bits: int, block_size: int) -> dict[str, np.nda
     Returns:
         packed, scales and zeros, as `hocket.language.matrices` describes them.
     """
-    from onnxruntime.quantization.matmul_nbits_quantizer import (
-        DefaultWeightOnlyQuantConfig,
-        DefaultWeightOnlyQuantizer,
-    )
+    with _logging_as_it_is():
+        from onnxruntime.quantization.matmul_nbits_quantizer import (
+            DefaultWeightOnlyQuantConfig,
+            DefaultWeightOnlyQuantizer,
+        )
 
     rules = DefaultWeightOnlyQuantConfig(block_size=block_size, is_symmetric=False, bits=bits)
     # ONNX Runtime's kernel reads the matrix with the inputs as rows.
     turned = np.ascontiguousarray(matrix.T, np.float32)
     packed, scales, zeros = DefaultWeightOnlyQuantizer(rules).qbits_block_quant(turned)
     return {"packed": packed, "scales": scales, "zeros": zeros}
+
+
+@contextmanager
+def _logging_as_it_is() -> Iterator[None]:
+    """Undo what an import does to the logging of the whole process: the quantiser's turns every library's notes on."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def widen(parts: dict[str, np.ndarray], bits: int, inputs: int) -> np.ndarray:

@@ -8,12 +8,13 @@ from typing import TypeVar
 import numpy as np
 import onnx
 
+from hocket.errors import PlanError
 from hocket.graph import Graph
 from hocket.graph.model import Model
-from hocket.graph.regions import Block, block_of
+from hocket.graph.regions import Block, Lengths, block_of, lengths_of
 from hocket.graph.weights import dtype_of
 from hocket.plan.compose import Composed, Weights
-from hocket.program import ABSENT, Artifact, Counter, Program, Region, Segment, State, TensorInfo
+from hocket.program import ABSENT, Artifact, Counter, Program, Region, Segment, State
 from hocket.program.artifact import tensor_hash
 
 INLINE_BYTES = 1024
@@ -42,19 +43,56 @@ class Artifacts:
 
     def _artifact(self, segment: Segment) -> Artifact:
         if segment.parts:
-            composed = Composed(self._model, self._block, self._plain, self._tensors)
+            composed = Composed(self._model, self._block, self._lengths, self._plain, self._tensors)
             proto = composed.write(segment)
             origins = composed.weights
-            self._inline(proto, origins)
         else:
             proto = subgraph(self._model, segment.operators, [p.tensor for p in segment.inputs], segment.outputs)
             origins = {init.name: (init.name, None) for init in proto.graph.initializer}
-            _keep(proto.graph, self._states.get(segment.id, ()))
-            _count(proto.graph, self._counters.get(segment.id, ()))
-            _loosen(proto.graph, self._tensors)
+        self._keep(proto.graph, segment.id)
+        self._loosen(proto.graph, segment)
+        if segment.parts:
+            self._inline(proto, origins)
         absent = {init.name: self._hash(*origins[init.name]) for init in proto.graph.initializer if init.external_data}
         data = proto.SerializeToString()
         return Artifact(segment=segment.id, sha256=hashlib.sha256(data).hexdigest(), model=data, weights=absent)
+
+    @cached_property
+    def _lengths(self) -> Lengths | None:
+        free = self._model.graph.free
+        return lengths_of(self._block, free) if free else None
+
+    def _keep(self, graph: onnx.GraphProto, segment: str) -> None:
+        """Turn what stays between requests, and what a node knows of a sequence, from weights into inputs."""
+        for state in self._states.get(segment, ()):
+            reader = _only_reader(graph, state)
+            reader.output[self._places[state.past.partition("[")[0]]] = state.present
+            kind = _enter(graph, state.past, state.dtype, state.shape)
+            graph.output.append(onnx.helper.make_tensor_value_info(state.present, kind, state.shape))
+        for counter in self._counters.get(segment, ()):
+            _enter(graph, counter.name, counter.dtype, counter.shape)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Buffer -> which output of its operator is what becomes of it."""
+        graph = self._model.graph
+        reader = {name: operator.name for operator in graph.operators for name in operator.weights}
+        return {
+            buffer.past: list(self._model.nodes[reader[buffer.past]].output).index(buffer.present)
+            for buffer in graph.buffers
+        }
+
+    def _loosen(self, graph: onnx.GraphProto, segment: Segment) -> None:
+        """Say which sizes may differ from request to request."""
+        infos = {name: self._tensors[name] for name in segment.outputs}
+        infos |= {port.label: self._tensors[port.tensor] for port in segment.inputs}
+        single = {counter.name for counter in self._counters.get(segment.id, ()) if counter.counts == "total"}
+        for value in [*graph.input, *graph.output]:
+            if segment.stacks and value.name not in single:
+                value.type.tensor_type.shape.dim[0].dim_param = "sequences"
+            info = infos.get(value.name)
+            for axis in info.free if info is not None else ():
+                value.type.tensor_type.shape.dim[axis].dim_param = f"free.{axis}"
 
     def _plain(self, operators: tuple[str, ...]) -> onnx.GraphProto:
         return subgraph(self._model, operators, (), ()).graph
@@ -133,17 +171,19 @@ def _by_segment(values: Iterable[Kept]) -> dict[str, list[Kept]]:
     return found
 
 
-def _keep(graph: onnx.GraphProto, states: Iterable[State]) -> None:
-    """Turn what stays between requests from a weight into an input and an output."""
-    for state in states:
-        kind = _enter(graph, state.past, state.dtype, state.shape)
-        graph.output.append(onnx.helper.make_tensor_value_info(state.present, kind, state.shape))
+def _only_reader(graph: onnx.GraphProto, state: State) -> onnx.NodeProto:
+    """The operator that fills a buffer.
 
-
-def _count(graph: onnx.GraphProto, counters: Iterable[Counter]) -> None:
-    """Turn what a node knows of a sequence from a weight into an input."""
-    for counter in counters:
-        _enter(graph, counter.name, counter.dtype, counter.shape)
+    Raises:
+        PlanError: there are several, or it is cut to fit.
+    """
+    readers = [node for node in graph.node if state.past in node.input]
+    if len(readers) != 1 or readers[0].op_type == "Slice":
+        raise PlanError(
+            f"a buffer is filled by one operator, and {len(readers)} of {state.segment!r} read {state.past!r}; put"
+            " them on one node"
+        )
+    return readers[0]
 
 
 def _enter(graph: onnx.GraphProto, name: str, dtype: str, shape: tuple[int, ...]) -> int:
@@ -151,14 +191,6 @@ def _enter(graph: onnx.GraphProto, name: str, dtype: str, shape: tuple[int, ...]
     kind: int = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph.input.append(onnx.helper.make_tensor_value_info(name, kind, shape))
     return kind
-
-
-def _loosen(graph: onnx.GraphProto, tensors: Mapping[str, TensorInfo]) -> None:
-    """Say which sizes may differ from request to request."""
-    for value in [*graph.input, *graph.output]:
-        info = tensors.get(value.name)
-        for axis in info.free if info is not None else ():
-            value.type.tensor_type.shape.dim[axis].dim_param = f"free.{axis}"
 
 
 def _info(graph: Graph, name: str) -> onnx.ValueInfoProto:

@@ -7,10 +7,10 @@ import onnx
 
 from hocket.errors import PlanError
 from hocket.graph.model import Model
-from hocket.graph.regions import Block, Box, combine, region_name, rewrite, whole
+from hocket.graph.regions import Block, Box, Lengths, combine, region_name, rewrite, whole
 from hocket.graph.regions.block import value_info
 from hocket.graph.regions.box import contains, extent
-from hocket.program import Combine, Part, Segment, TensorInfo, Work
+from hocket.program import Combine, Part, Region, Segment, TensorInfo, Work
 
 Weights = dict[str, tuple[str, Box | None]]
 """Initializer -> (weight of the model, box of it; None = all)."""
@@ -24,12 +24,15 @@ class Composed:
     Args:
         model: where operators come from.
         block: all its operators, for the slicing rules.
+        lengths: the same for requests of another length, where they differ.
         plain: writes whole operators.
         tensors: type and shape of every value of the program.
     """
 
-    def __init__(self, model: Model, block: Block, plain: Plain, tensors: Mapping[str, TensorInfo]) -> None:
-        self._model, self._block, self._plain, self._tensors = model, block, plain, tensors
+    def __init__(
+        self, model: Model, block: Block, lengths: Lengths | None, plain: Plain, tensors: Mapping[str, TensorInfo]
+    ) -> None:
+        self._model, self._block, self._lengths, self._plain, self._tensors = model, block, lengths, plain, tensors
         self.weights: Weights = {}
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
@@ -41,7 +44,7 @@ class Composed:
         inputs = []
         for port in segment.inputs:
             info = self._tensors[port.tensor]
-            box = whole(info.shape) if port.region is None else port.region
+            box = self._planned(info, port.region)
             self._held.setdefault(port.tensor, []).append((box, port.label))
             inputs.append(value_info(port.label, info.dtype, extent(box)))
         for number, part in enumerate(segment.parts):
@@ -50,7 +53,7 @@ class Composed:
         regions = segment.output_regions or (None,) * len(segment.outputs)
         for value, region in zip(segment.outputs, regions, strict=True):
             info = self._tensors[value]
-            box = whole(info.shape) if region is None else region
+            box = self._planned(info, region)
             held = self._have(value, box)
             if held != value:
                 self._nodes.append(onnx.helper.make_node("Identity", [held], [value], name=f"{value}~"))
@@ -92,6 +95,12 @@ class Composed:
 
     def _divided(self, prefix: str, part: Work) -> None:
         wanted = {name: self._full(name) if box is None else box for name, box in part.regions.items()}
+        different = self._lengths.differing(part.operators, wanted, part.contract) if self._lengths else None
+        if different is not None:
+            raise PlanError(
+                f"a part of {different!r} depends on how long a request is, and requests differ in length; leave the"
+                " operator out of the split"
+            )
         piece = rewrite(self._block.part(part.operators), {name: [box] for name, box in wanted.items()}, part.contract)
         names = {
             region_name(name, box, self._block.shapes[name]): self._have(name, box)
@@ -122,13 +131,22 @@ class Composed:
         self._insert(prefix, model.graph, names, {})
         self._held.setdefault(part.tensor, []).append((box, prefix + name))
 
+    def _planned(self, info: TensorInfo, region: Region | None) -> Box:
+        """A region with the lengths that the block has, where requests differ in length."""
+        box = whole(info.shape) if region is None else region
+        if not info.free:
+            return box
+        whole_name, _, _ = info.name.rpartition("{")  # a partial result has its contraction behind its name
+        shape = self._block.shapes.get(info.name) or self._block.shapes[whole_name]
+        return tuple((0, shape[axis]) if axis in info.free else interval for axis, interval in enumerate(box))
+
     def _full(self, name: str) -> Box:
         return whole(self._block.shapes[name])
 
     def _carried(self, tensor: str, suffix: str, box: Box) -> Box:
         """The box of a partial value: with what is packed behind its last axis, where something is."""
         info = self._tensors.get(tensor + suffix)
-        if info is None or info.shape == self._block.shapes[tensor]:
+        if info is None or info.shape[-1:] == self._block.shapes[tensor][-1:]:
             return box
         return (*box[:-1], (box[-1][0], info.shape[-1]))
 

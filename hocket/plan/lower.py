@@ -8,7 +8,7 @@ and their graph has no cycle. Besides, no segment waits for an input that one of
 leaves later than the pieces that it depends on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 from hocket.cluster import Cluster
 from hocket.errors import PlanError
@@ -19,7 +19,8 @@ from hocket.plan.flow import Flow
 from hocket.plan.pieces import pieces_of
 from hocket.plan.plan import Entry
 from hocket.plan.segments import Segments
-from hocket.program import INPUT, Binding, Counter, Program, Segment, State, TensorInfo, Transfer
+from hocket.plan.sequences import Free, check_undivided, counters_of, spread_all, spread_outputs, stacking, states_of
+from hocket.program import INPUT, Binding, Program, Segment, TensorInfo, Transfer
 
 SEQUENCES = 16  # of a model that keeps states: as many texts may be continued at once, whatever its nodes
 
@@ -59,6 +60,8 @@ def lower(
     flow = Flow(exchange, outputs)
     segments = Segments(exchange, flow, entry.task, borders)
     made = segments.made()
+    check_undivided(graph, made)
+    free = _free(exchange, graph)
     sites, wires, resources = equipment(cluster, entry)
     nodes = {piece.node for piece in exchange.pieces}
     return Program(
@@ -66,15 +69,15 @@ def lower(
         sites=sites,
         wires=wires,
         resources=resources,
-        tensors=_infos(exchange, made, inputs, outputs, graph.free),
-        segments=made,
-        transfers=_transfers(exchange, flow, segments, entry, cluster, inputs),
+        tensors=_infos(exchange, made, inputs, outputs, free),
+        segments=tuple(stacking(graph, spread_outputs(free, segment)) for segment in made),
+        transfers=spread_all(free, _transfers(exchange, flow, segments, entry, cluster, inputs)),
         inputs=tuple(Binding(tensor=name, node=node) for name, node in inputs.items()),
         outputs=tuple(
             Binding(tensor=name, node=node, source=segments.answer(name, node)) for name, node in outputs.items()
         ),
-        states=_states(graph, made),
-        counters=_counters(graph, made),
+        states=states_of(graph, made),
+        counters=counters_of(graph, made),
         window=window or min(len(made), 2 * len(nodes)) + 1 + (SEQUENCES if graph.buffers else 0),
     )
 
@@ -117,12 +120,18 @@ def _transfers(
     return tuple(found)
 
 
+def _free(exchange: Exchange, graph: Graph) -> Free:
+    """The axes whose length differs, of partial results too."""
+    partial = {value: graph.free[base.tensor] for value, base in exchange.partial.items() if base.tensor in graph.free}
+    return {**graph.free, **partial}
+
+
 def _infos(
     exchange: Exchange,
     segments: Sequence[Segment],
     inputs: Mapping[str, str],
     outputs: Mapping[str, str],
-    free: Mapping[str, Sequence[tuple[int, int]]],
+    free: Free,
 ) -> tuple[TensorInfo, ...]:
     """Every tensor that one segment makes and another reads, and those that enter and leave."""
     names = {*inputs, *outputs}
@@ -135,35 +144,3 @@ def _infos(
         shape = tuple(most.get(axis, length) for axis, length in enumerate(exchange.shape(name)))
         infos.append(TensorInfo(name=name, dtype=exchange.dtype(name), shape=shape, free=tuple(most)))
     return tuple(infos)
-
-
-def _states(graph: Graph, segments: Sequence[Segment]) -> tuple[State, ...]:
-    """What each segment keeps between the requests of a sequence."""
-    return tuple(
-        State(segment=segment.id, past=buffer.past, present=buffer.present, dtype=buffer.dtype, shape=buffer.shape)
-        for segment, reads in _reading(graph, segments, {buffer.past for buffer in graph.buffers})
-        for buffer in graph.buffers
-        if buffer.past in reads
-    )
-
-
-def _counters(graph: Graph, segments: Sequence[Segment]) -> tuple[Counter, ...]:
-    """What each segment wants to know of a request's sequence."""
-    return tuple(
-        Counter(segment=segment.id, name=each.name, counts=each.counts, dtype=each.dtype, shape=each.shape)
-        for segment, reads in _reading(graph, segments, {counter.name for counter in graph.counters})
-        for each in graph.counters
-        if each.name in reads
-    )
-
-
-def _reading(graph: Graph, segments: Sequence[Segment], names: Set[str]) -> Iterator[tuple[Segment, set[str]]]:
-    """The segments that read some of the weights, and which."""
-    for segment in segments if names else ():
-        reads = {name for operator in segment.operators for name in graph.operator[operator].weights} & names
-        if reads and segment.parts:
-            raise PlanError(
-                f"an operator that keeps or counts {min(reads)!r} from request to request is computed whole, and"
-                f" segment {segment.id!r} has a part of it; put it on one node"
-            )
-        yield segment, reads

@@ -4,7 +4,7 @@ Either where the sum is needed, each node adding up what it needs of it, or firs
 then pass their parts on (a reduce-scatter and an all-gather): whichever keeps the busiest node shorter.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Container, Mapping, MutableMapping, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -84,7 +84,8 @@ def _of_tensor(
 
     direct = [(node, each) for node, regions in wanted.items() for each in asked(regions)]
     makes = [(piece.node, box(region, full)) for piece in makers for region in piece.makes.values()]
-    parted = _parted(shape, tuple(dict.fromkeys(node for node, _ in makes)))
+    free = {axis for axis, _ in graph.free.get(tensor, ())}
+    parted = _parted(shape, free, tuple(dict.fromkeys(node for node, _ in makes)))
     itemsize = nbytes(graph.tensor[tensor].dtype, (1,))
     if len(parted) > 1:
         in_two_steps = _seconds(cluster, makes, parted, itemsize) + _seconds(cluster, parted, direct, itemsize)
@@ -116,11 +117,15 @@ def _sum(
     )
 
 
-def _parted(shape: tuple[int, ...], nodes: tuple[str, ...]) -> list[_At]:
-    """Equal parts of a tensor's longest axis (the last is left whole: something may be packed behind it)."""
-    if len(shape) < 2:
+def _parted(shape: tuple[int, ...], free: Container[int], nodes: tuple[str, ...]) -> list[_At]:
+    """Equal parts of a tensor's longest axis (the last is left whole: something may be packed behind it).
+
+    An axis whose length differs from request to request is not divided.
+    """
+    axes = [axis for axis in range(len(shape) - 1) if axis not in free]
+    if not axes:
         return []
-    axis = max(range(len(shape) - 1), key=lambda axis: shape[axis])
+    axis = max(axes, key=lambda axis: shape[axis])
     points = (0, *accumulate(shared([1.0] * len(nodes), shape[axis])))
     boxes = [with_axis(whole(shape), axis, interval) for interval in pairwise(points)]
     return [(node, box) for node, box in zip(nodes, boxes, strict=True) if volume(box)]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from hocket.errors import ProfileError
+from hocket.graph import Graph
 from hocket.nouns import Noun, Value
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
@@ -32,7 +33,8 @@ class NodeProfile(Value, frozen=True):
     """Seconds that every call of a segment costs on top of its operators."""
     cores: Annotated[int, msgspec.Meta(ge=1)] = 1
     bindings: dict[str, int] = {}
-    """Symbolic size -> number; batch, sequence and context length are such sizes."""
+    """Symbolic size -> number; batch, sequence and context length are such sizes. `kept` is how many positions of a
+    sequence were there before the step that was measured."""
     codecs: dict[str, CodecCost] = {}
     """Codec name -> its cost here; `raw` costs nothing unless it is listed."""
     curve: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
@@ -67,6 +69,23 @@ class Profile(Noun, frozen=True, tag="hocket.profile/1", dict=True):
     def nodes(self) -> dict[str, NodeProfile]:
         """The first entry of each node."""
         return {entry.node: entry for entry in reversed(self.entries)}
+
+    def check_graph(self, graph: Graph) -> None:
+        """Refuse a graph that the profile is not of; one without a file is taken as it is.
+
+        Raises:
+            ProfileError: it is of another file, or of other sizes.
+        """
+        expected = graph.source.sha256 if graph.source else ""
+        if not expected or not self.sha256 or expected == self.sha256:
+            return
+        found = self.entries[0].bindings if self.entries else {}
+        unlike = [f"{size} {found[size]}, not {n}" for size, n in graph.bindings.items() if found.get(size, n) != n]
+        sizes = f" ({', '.join(unlike)})" if unlike else ""
+        raise ProfileError(
+            f"a profile is of one model file, and that of {self.graph!r} is of {self.sha256[:12]} where {graph.name!r}"
+            f" is {expected[:12]}{sizes}; give each profile with its model"
+        )
 
     def at(self, node: str) -> NodeProfile:
         """The entry of a node.

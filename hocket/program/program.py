@@ -94,6 +94,9 @@ class Segment(Value, frozen=True):
     of each."""
     parts: tuple[Part, ...] = ()
     """What it computes, in order, where that is not its operators whole."""
+    stacks: bool = False
+    """Requests of several sequences, with inputs of the same shapes, may be computed as one, put together along axis 0
+    of all that enters, leaves and stays. Each has one entry there."""
 
 
 class Transfer(Value, frozen=True):
@@ -139,7 +142,9 @@ class Counter(Value, frozen=True):
     segment: str
     name: str
     counts: Literal["last", "total"]
-    """Position of the last element that a request brings, counted from 0; or elements so far, its own included."""
+    """Position of the last element that a request brings, counted from 0; or elements so far, its own included.
+
+    Of requests that are computed as one: the last position of each, along axis 0; the total of the longest."""
     dtype: str
     shape: tuple[Count, ...]
 

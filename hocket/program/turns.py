@@ -5,6 +5,7 @@ by name. Of one program the least of what is ready goes first. So nobody waits f
 program, however many requests these send and whatever their numbers are.
 """
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any, Generic, TypeVar
 
@@ -53,9 +54,36 @@ class Turns(Generic[Item]):
             heappush(self._waiting, (self._turn, program))
         return item
 
+    def take_with(self, program: str, wanted: Callable[[Item], bool], most: int) -> list[Item]:
+        """Remove and return what goes in the turn that a program has just had: what is ready of it and wanted.
+
+        Args:
+            program: whose.
+            wanted: whether an item may go with the one that was taken.
+            most: items, the first in order.
+
+        >>> turns = Turns[tuple[int, str]]()
+        >>> for number in (1, 2, 3, 4, 5):
+        ...     turns.put("a", (number, "odd" if number % 2 else "even"))
+        >>> turns.take(), turns.take_with("a", lambda item: item[1] == "odd", 1), turns.take()
+        ((1, 'odd'), [(3, 'odd')], (2, 'even'))
+        """
+        found: list[Item] = []
+        left: list[Item] = []
+        for item in sorted(self._ready.get(program, ())):
+            (found if len(found) < most and wanted(item) else left).append(item)
+        if found:
+            self._ready[program] = left  # in order, so a heap
+            if not left:
+                self._wait_no_more(program)
+        return found
+
     def forget(self, program: str) -> None:
         """A program has ended: its last turn does not matter any more, and nothing of it is ready."""
         self._served.pop(program, None)
         if self._ready.pop(program, None):
-            self._waiting = [entry for entry in self._waiting if entry[1] != program]
-            heapify(self._waiting)
+            self._wait_no_more(program)
+
+    def _wait_no_more(self, program: str) -> None:
+        self._waiting = [entry for entry in self._waiting if entry[1] != program]
+        heapify(self._waiting)

@@ -4,6 +4,7 @@ Everything here runs on the node's event loop, except the work of the jobs that 
 waits: what arrives is put into a mailbox, what is ready goes to the lane, what is computed goes on its way.
 """
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from hocket.program import INPUT, Artifact, Program, Transfer
 from hocket.runtime import wire
 from hocket.runtime.emulation import Ledger
 from hocket.runtime.executable import Executable
-from hocket.runtime.lane import COMMON, Job, Key, Lane, Result
+from hocket.runtime.lane import COMMON, Job, Key, Lane, Result, Together
 from hocket.runtime.mailbox import Fire, Mailboxes
 from hocket.runtime.pacer import Pacer
 from hocket.runtime.routes import Routes
@@ -69,6 +70,7 @@ class Deployment:
         self._feds: deque[wire.Fed] = deque()
         self._steps: dict[int, wire.Step] = {}
         self._states = States(room or (lambda nbytes: True))  # noqa: ARG005
+        self._computing = len({segment.node for segment in program.segments})
         self._low = 0
         self._used_s = self._busy_s = 0.0
 
@@ -266,32 +268,46 @@ class Deployment:
             return
         executable = self._executables[segment.id]
         step = self._steps.get(fire.request)
-        work = (
-            (lambda: executable.run(inputs))
-            if not executable.of_sequences
-            else (lambda: self._states.step(executable, inputs, step))
-        )
+        together = None
+        if segment.stacks and step is not None and step.stop - step.start == 1:
+            work_all = lambda requests: self._states.steps(executable, requests)  # noqa: E731
+            together = Together(segment.id, (inputs, step), work_all, self._most_together)
         self._work(
             (fire.request, segment.priority, segment.id),
-            work,
+            (lambda: self._states.step(executable, inputs, step))
+            if executable.of_sequences
+            else (lambda: executable.run(inputs)),
             lambda result: self._computed(fire, result),
             executable.expected_s * self._pacer.slowdown,
+            together,
         )
 
+    def _most_together(self) -> int:
+        """How many sequences' steps are computed at once: their part of those under way, so that every node has one."""
+        return math.ceil(len({step.sequence for step in self._steps.values()}) / self._computing)
+
     def _work(
-        self, key: Key, work: Callable[[], Any], done: Callable[[Result], None], expected_s: float = float("inf")
+        self,
+        key: Key,
+        work: Callable[[], Any],
+        done: Callable[[Result], None],
+        expected_s: float = float("inf"),
+        together: Together | None = None,
     ) -> None:
         """Compute something when it is its turn, unless its request has been given up by then."""
         wanted: Callable[[], bool] = lambda: key[0] >= self._low  # noqa: E731
 
         def over(result: Result) -> None:
-            self._used_s += result.used_s
-            self._busy_s += result.stop_s - result.start_s
+            self._used_s += result.used_s / result.together
+            self._busy_s += (result.stop_s - result.start_s) / result.together
             done(result)
 
         self._lane.submit(
-            Job(key, key[2], work, over, self._pacer, wanted, expected_s, program=self.name, processor=self._processor)
-        )
+            Job(
+                key, key[2], work, over, self._pacer, wanted, expected_s,
+                program=self.name, processor=self._processor, together=together,
+            )
+        )  # fmt: skip
 
     def _computed(self, fire: Fire, result: Result) -> None:
         segment, request = fire.segment, fire.request

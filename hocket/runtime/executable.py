@@ -103,6 +103,8 @@ class Executable:
         self.expected_s = float("inf")
         """Seconds of the last run on zeros."""
         self._check_names()
+        if segment.stacks:
+            self._check_stacks(tensors)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Compute the segment.
@@ -138,7 +140,10 @@ class Executable:
             self._session.run_with_iobinding(binding)
             places = [*(state.present for state in self.states), *self.outputs]
             values = dict(zip(places, binding.get_outputs(), strict=True))
-            return {name: values[name].numpy() for name in self.outputs}
+            found = {name: values[name].numpy() for name in self.outputs}
+            for name in self.outputs:  # the binding stays, and would keep them
+                binding.bind_output(name, "cpu")
+            return found
         except ORT_ERRORS as error:
             raise NodeError(f"segment {self.segment.id!r} failed ({_short(error)}); check its inputs") from None
 
@@ -165,6 +170,19 @@ class Executable:
             raise GraphError(
                 f"the model of {self.segment.id!r} takes {sorted(wanted)} and makes {sorted(made)}, its segment takes"
                 f" {sorted(self._shapes)} and makes {self.outputs}; build it again from the program"
+            )
+
+    def _check_stacks(self, tensors: Mapping[str, TensorInfo]) -> None:
+        shapes = {name: shape for name, (shape, _) in self._shapes.items()}
+        shapes |= {name: tensors[name].shape for name in self.outputs if name in tensors}
+        shapes |= {state.past: state.shape for state in self.states}
+        shapes |= {counter.name: counter.shape for counter in self.counters if counter.counts == "last"}
+        wrong = next((name for name, shape in shapes.items() if shape[:1] != (1,)), None)
+        if wrong is not None or self.segment.gate is not None:
+            raise GraphError(
+                f"segment {self.segment.id!r} stacks requests, and "
+                + (f"axis 0 of {wrong!r} {list(shapes[wrong])} is not of length 1" if wrong else "each has a gate")
+                + "; correct the program"
             )
 
 

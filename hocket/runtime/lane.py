@@ -8,15 +8,19 @@ A node does one thing at a time, in turns of its programs (`hocket.program.turns
 pacer says that it is over. A program that has a share of the node reserved has, as it were, a slower processor of its
 own: its jobs wait for nothing but each other, and nobody waits for them. The thread is idle for as long as jobs of
 slowed processors are only waited for, so it can compute those of all of them.
+
+Jobs that say so are computed together with others of their kind that are ready when their turn comes. Nobody waits for
+company.
 """
 
+import contextlib
 import heapq
 import itertools
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,6 +34,20 @@ COMMON = ""
 
 Key = tuple[int, int, str]
 """(request, priority, id): of what a program has ready the least goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How a job is computed with others of its kind."""
+
+    kind: str
+    """Those of one program with the same kind go together."""
+    item: Any
+    """What `work` is given of this job."""
+    work: Callable[[Sequence[Any]], Sequence[Any]]
+    """Computes several items: for each its value, or the `HocketError` that is its own."""
+    most: Callable[[], int]
+    """Asked when its turn comes: how many go at once, itself counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,8 @@ class Job:
     """Whose turn it is."""
     processor: str = COMMON
     """What it keeps busy: the node's, or the one that a program has for itself."""
+    together: Together | None = None
+    """None = it is computed alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,8 @@ class Result:
     stop_s: float
     used_s: float
     """On the clock of its pacer: CPU seconds where the work has one thread."""
+    together: int = 1
+    """Jobs that were computed as one; the times are of all of them."""
 
 
 class _Ready(NamedTuple):
@@ -71,21 +93,30 @@ class _Ready(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """A job and the processor that it keeps busy from a moment on."""
+    """Jobs that are computed as one, and the processor that they keep busy from a moment on."""
 
     processor: "_Processor"
-    job: Job
+    jobs: tuple[Job, ...]
     start_s: float
+
+    @property
+    def first(self) -> Job:
+        """The one whose turn it is."""
+        return self.jobs[0]
+
+
+class _Outcome(NamedTuple):
+    job: Job
+    value: Any
+    error: str
 
 
 class _Done(NamedTuple):
     """What came of the work, and when it really ran."""
 
     work: _Work
-    skipped: bool
-    """It was not wanted any more."""
-    value: Any
-    error: str
+    outcomes: tuple[_Outcome, ...]
+    """Of the jobs that were still wanted."""
     start_s: float
     stop_s: float
     used_s: float
@@ -101,6 +132,15 @@ class _Processor:
     def start_s(self) -> float:
         """When its next job could have begun."""
         return max(self.turns.peek().since_s, self.free_s)
+
+    def take(self) -> tuple[Job, ...]:
+        """The job whose turn it is, and those that go with it."""
+        first = self.turns.take().job
+        together = first.together
+        if together is None or (most := together.most()) <= 1:
+            return (first,)
+        found = self.turns.take_with(first.program, lambda ready: _alike(first, ready.job), most - 1)
+        return (first, *(ready.job for ready in found))
 
 
 class Lane:
@@ -127,7 +167,7 @@ class Lane:
         """Label, request and start of the job that has run for longest; "" and -1 = nothing runs."""
         under_way = [processor.work for processor in self._processors.values() if processor.work is not None]
         first = min(under_way, key=lambda work: work.start_s, default=None)
-        return ("", -1, 0.0) if first is None else (first.job.label, first.job.key[0], first.start_s)
+        return ("", -1, 0.0) if first is None else (first.first.label, first.first.key[0], first.start_s)
 
     @property
     def due_s(self) -> float:
@@ -171,8 +211,8 @@ class Lane:
         free = [each for each in self._processors.values() if each.work is None and each.turns]
         for processor in sorted(free, key=_Processor.start_s):
             start_s = processor.start_s()
-            work = processor.work = _Work(processor, processor.turns.take().job, start_s)
-            if work.job.expected_s < SHORT_S and self._handed == 0:
+            work = processor.work = _Work(processor, processor.take(), start_s)
+            if work.first.expected_s < SHORT_S and self._handed == 0:
                 self._take_back(_compute(work))
                 return True
             self._handed += 1
@@ -180,8 +220,8 @@ class Lane:
         return False
 
     def _take_back(self, done: _Done) -> None:
-        pacer = done.work.job.pacer
-        if done.skipped or pacer is None or not pacer.paced:
+        pacer = done.work.first.pacer
+        if not done.outcomes or pacer is None or not pacer.paced:
             self._release(done, done.start_s, done.stop_s)
             return
         due_s = pacer.due_s(done.work.start_s, done.used_s)
@@ -193,14 +233,16 @@ class Lane:
     def _end(self, done: _Done, due_s: float) -> None:
         """The time of a paced job is over."""
         now_s = time.monotonic()
-        if done.work.job.pacer is not None:
-            done.work.job.pacer.ended(due_s, now_s)
+        if done.work.first.pacer is not None:
+            done.work.first.pacer.ended(due_s, now_s)
         self._release(done, done.work.start_s, now_s)
 
     def _release(self, done: _Done, start_s: float, stop_s: float) -> None:
         done.work.processor.work, done.work.processor.free_s = None, stop_s
-        if not done.skipped:
-            done.work.job.done(Result(done.value, done.error, start_s, stop_s, done.used_s))
+        count = len(done.outcomes)
+        with contextlib.ExitStack() as stack:  # each is told, whatever the telling of another raises
+            for job, value, error in reversed(done.outcomes):
+                stack.callback(job.done, Result(value, error, start_s, stop_s, done.used_s, count))
 
     # ------------------------------------------------------------ on the lane's thread
 
@@ -210,21 +252,37 @@ class Lane:
             self._wake()
 
 
+def _alike(first: Job, other: Job) -> bool:
+    """Whether two jobs of a program are computed together."""
+    return first.together is not None and other.together is not None and first.together.kind == other.together.kind
+
+
 def _compute(work: _Work) -> _Done:
-    job = work.job
-    if job.wanted is not None and not job.wanted():
-        now_s = time.monotonic()
-        return _Done(work, True, None, "", now_s, now_s, 0.0)
-    clock = job.pacer.now_s if job.pacer is not None else time.monotonic
+    jobs = [job for job in work.jobs if job.wanted is None or job.wanted()]
+    clock = work.first.pacer.now_s if work.first.pacer is not None else time.monotonic
     start_s, since_s = time.monotonic(), clock()
-    value, error = None, ""
+    outcomes = tuple(_Outcome(job, *made) for job, made in zip(jobs, _made(jobs), strict=True))
+    used_s = clock() - since_s
+    return _Done(work, outcomes, start_s, time.monotonic(), used_s)
+
+
+def _made(jobs: Sequence[Job]) -> list[tuple[Any, str]]:
+    """Value and error of each job."""
+    if not jobs:
+        return []
+    label, together = jobs[0].label, jobs[0].together
     try:
-        value = job.work()
+        if len(jobs) == 1 or together is None:
+            return [(jobs[0].work(), "")]
+        values = together.work([job.together.item for job in jobs if job.together is not None])
+        return [
+            (None, str(value)) if isinstance(value, HocketError) else (value, "")
+            for _, value in zip(jobs, values, strict=True)
+        ]
     except HocketError as problem:
         error = str(problem)
     except MemoryError:
-        error = f"there is no memory for {job.label}; place less on this node, or give it more"
+        error = f"there is no memory for {label}; place less on this node, or give it more"
     except Exception as problem:  # noqa: BLE001 (border of the thread: the node must live on and say what happened)
-        error = f"{job.label} failed ({type(problem).__name__}: {problem}); this is a fault of hocket, report it"
-    used_s = clock() - since_s
-    return _Done(work, False, value, error, start_s, time.monotonic(), used_s)
+        error = f"{label} failed ({type(problem).__name__}: {problem}); this is a fault of hocket, report it"
+    return [(None, error)] * len(jobs)

@@ -3,14 +3,16 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime as ort
 
+from hocket.program import State
 from hocket.runtime.executable import open_model
 from hocket.runtime.pacer import Pacer
 
@@ -42,6 +44,7 @@ def measure_operators(
     weights: Mapping[str, np.ndarray],
     inputs: Mapping[str, np.ndarray],
     *,
+    states: Sequence[State] = (),
     threads: int = 1,
     repeats: int = 15,
     slowdown: float = 1.0,
@@ -57,19 +60,21 @@ def measure_operators(
         model: ONNX bytes whose large initializers are absent.
         weights: name -> value of these.
         inputs: name -> value.
+        states: buffers that the model reads and writes in place, as on a node; they hold zeros.
         threads: computing threads.
         repeats: runs that medians are taken of.
         slowdown: as in a site.
     """
-    whole_s = _whole_s(model, weights, inputs, threads, repeats, slowdown)
+    whole_s = _whole_s(model, weights, inputs, states, threads, repeats, slowdown)
     with tempfile.TemporaryDirectory(prefix="hocket-") as folder:
         prefix = str(Path(folder) / "kernels")
         session, values = open_model(model, weights, threads=threads, profile_prefix=prefix)
+        run = _runner(session, inputs, states)
         for _ in range(_WARM_UPS + repeats):
-            session.run(None, dict(inputs))
+            run()
             time.sleep(PAUSE_S)
         events = json.loads(Path(session.end_profiling()).read_text())
-        del session, values
+        del run, session, values
     kernel_s = _kernel_s(events, _WARM_UPS + repeats)
     total_s = sum(kernel_s.values())
     scale = whole_s / total_s if total_s > 0 else 1.0
@@ -80,23 +85,42 @@ def _whole_s(
     model: bytes,
     weights: Mapping[str, np.ndarray],
     inputs: Mapping[str, np.ndarray],
+    states: Sequence[State],
     threads: int,
     repeats: int,
     slowdown: float,
 ) -> float:
     """Median seconds of the whole model, run and paced as a node does it."""
     session, values = open_model(model, weights, threads=threads)
-    names = [output.name for output in session.get_outputs()]
+    run = _runner(session, inputs, states)
     pacer = Pacer(slowdown, threads=threads)
     times = []
     for _ in range(_WARM_UPS + repeats):
         start_s, since_s = time.monotonic(), pacer.now_s()
-        session.run(names, dict(inputs))
+        run()
         pacer.pause(start_s, since_s)
         times.append(time.monotonic() - start_s)
         time.sleep(PAUSE_S)
-    del session, values
+    del run, session, values
     return median(times[_WARM_UPS:])
+
+
+def _runner(session: Any, inputs: Mapping[str, np.ndarray], states: Sequence[State]) -> Callable[[], object]:
+    """One run of a model; where it keeps states, past and present are the same memory."""
+    names = [output.name for output in session.get_outputs()]
+    if not states:
+        return lambda: session.run(names, dict(inputs))
+    binding = session.io_binding()
+    for name, array in inputs.items():
+        binding.bind_cpu_input(name, array)
+    for state in states:
+        buffer = ort.OrtValue.ortvalue_from_shape_and_type(state.shape, np.dtype(state.dtype))
+        buffer.update_inplace(np.zeros(state.shape, state.dtype))
+        binding.bind_ortvalue_input(state.past, buffer)
+        binding.bind_ortvalue_output(state.present, buffer)
+    for name in set(names) - {state.present for state in states}:
+        binding.bind_output(name, "cpu")
+    return lambda: session.run_with_iobinding(binding)
 
 
 def _kernel_s(events: list[dict[str, object]], runs: int) -> dict[str, float]:

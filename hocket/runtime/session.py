@@ -90,15 +90,19 @@ class Session:
     ) -> None:
         self.close()
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> Answer:
+    def run(self, inputs: Mapping[str, np.ndarray], *, step: wire.Step | None = None) -> Answer:
         """Serve one request.
+
+        Args:
+            inputs: name -> array.
+            step: its place in a sequence, for models that keep states on their nodes.
 
         Raises:
             FormatError: the inputs are not those of the program.
             NodeError: a node failed; the session is closed.
             LateError: no answer within the timeout; the session is closed.
         """
-        return next(iter(self.stream([inputs], window=1)))
+        return next(iter(self.stream([inputs], window=1, steps=[step])))
 
     def stream(
         self,
@@ -106,6 +110,7 @@ class Session:
         window: int | None = None,
         *,
         arrivals_s: Iterable[float] | None = None,
+        steps: Iterable[wire.Step | None] = (),
     ) -> Iterator[Answer]:
         """Serve requests as they are drawn from an iterable, several at once; answers come in their order.
 
@@ -114,6 +119,7 @@ class Session:
             window: most requests under way; None = the program's.
             arrivals_s: when each arrives, rising, on `time.monotonic`; None = as soon as it can be served. Where the
                 window is full it waits.
+            steps: the place of each in its sequence; those that have none stand alone.
         """
         window = self.program.window if window is None else window
         if not 1 <= window <= self.program.window:
@@ -122,7 +128,7 @@ class Session:
             raise NodeError("the session is closed; open a new one")
         if self._pending:
             raise NodeError("another stream of this session is under way; end it first, or use its window")
-        coming = Coming(requests, arrivals_s)
+        coming, places = Coming(requests, arrivals_s), iter(steps)
         expected = self._low
         done: dict[int, Answer] = {}
         try:
@@ -130,7 +136,7 @@ class Session:
                 while self._room(window) and coming.due_s <= time.monotonic():
                     drawn = coming.take()
                     if drawn is not None:
-                        self._feed(check_inputs(self.program, drawn[0]), drawn[1])
+                        self._feed(check_inputs(self.program, drawn[0]), drawn[1], next(places, None))
                 if expected not in done and (self._pending or coming.more):
                     due_s = coming.due_s if self._room(window) else float("inf")
                     self._step(done, min(max(due_s - time.monotonic(), 0.0), _WAIT_S))
@@ -231,7 +237,7 @@ class Session:
         """Whether another request may be sent."""
         return len(self._pending) < window and self._next < self._low + self.program.window
 
-    def _feed(self, inputs: Mapping[str, np.ndarray], arrival_s: float) -> None:
+    def _feed(self, inputs: Mapping[str, np.ndarray], arrival_s: float, step: wire.Step | None) -> None:
         request, self._next = self._next, self._next + 1
         wanted: dict[str, int] = {}
         for binding in self.program.outputs:
@@ -242,7 +248,8 @@ class Session:
         for node in nodes:
             names = tuple(binding.tensor for binding in self.program.inputs if binding.node == node)
             described = [describe(inputs[name]) for name in names]
-            message = wire.Feed(self._name, request, self._low, names, tuple(tensor for tensor, _ in described))
+            tensors = tuple(tensor for tensor, _ in described)
+            message = wire.Feed(self._name, request, self._low, names, tensors, step)
             self._client.send(node, message, [buffer for _, buffers in described for buffer in buffers])
 
     def _step(self, done: dict[int, Answer], patience_s: float) -> None:

@@ -16,13 +16,16 @@ from hocket.solvers import Solution
 
 
 @contextmanager
-def open_writers(solution: Solution, model: str, name: str = "", **options: Any) -> Iterator[Sequence[Writer]]:
+def open_writers(
+    solution: Solution, model: str, name: str = "", *, precision: str = "float32", **options: Any
+) -> Iterator[Sequence[Writer]]:
     """Deploy a language model and keep it alive; what was started ends with the context.
 
     Args:
         solution: of a problem that `language_problem` made.
         model: a GGUF file or a local Hugging Face folder.
         name: what clients call it; empty = its own name.
+        precision: of its matrices, that which it was planned with.
         options: as for `hocket.deploy`.
 
     Raises:
@@ -30,7 +33,7 @@ def open_writers(solution: Solution, model: str, name: str = "", **options: Any)
         PlanError: the plan is of another model.
         NodeError: a node cannot be started or reached.
     """
-    language = read_language_model(model)
+    language = read_language_model(model, precision)
     _tokenizer_of(name or language.config.name, language)
     with open_language_model(solution, language, **options) as live:
         yield [LiveWriter(name or language.config.name, live)]

@@ -3,7 +3,8 @@
 They hold for every plan that computes each operator on one node and sends activations as they are, inputs raw or in
 one of the task's lossless codecs. What they leave out: sequential, energy and price let units be on several nodes in
 parts (of large problems: see the nodes as two groups); the period does too, or sees work as a fluid and links one
-tensor at a time; latency sees one path and no queues.
+tensor at a time; latency sees one path, or what lies between tensors that pass alone one after the other, each part on
+one node or with the best of several; no queues before links.
 """
 
 from functools import partial
@@ -15,6 +16,7 @@ from hocket.solvers.additive import SUMS, Additive, Costs
 from hocket.solvers.cut import least_cut
 from hocket.solvers.exact.relaxation import relaxed_bound
 from hocket.solvers.layout import Floats, Layout
+from hocket.solvers.narrow import narrow_bound
 from hocket.solvers.period import period_bound
 
 _KEPT = "kept lower_bound"
@@ -61,7 +63,7 @@ def _of_task(problem: Problem, task: Task, metric: str) -> float:
         return max(bound, relaxed_bound(layout, metric, bound)) if len(layout.hosts) > 1 else bound
     additive = Additive(layout, {metric if metric in SUMS else "sequential": 1.0})
     if metric == "latency":
-        return max(path_bound(additive, calls=True), period_bound(layout))
+        return max(path_bound(additive, calls=True), narrow_bound(additive), period_bound(layout))
     bound = sum_bound(additive)
     if len(layout.hosts) > 2:
         bound = max(bound, relaxed_bound(layout, metric, bound))

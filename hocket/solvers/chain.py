@@ -2,23 +2,29 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
+from hocket.graph import Graph
 from hocket.graph.topology import Block, blocks
-from hocket.plan.lower import SEQUENCES
 from hocket.solvers.additive import Additive
 from hocket.solvers.holds import holds
-from hocket.solvers.layout import Floats
+from hocket.solvers.layout import Floats, Layout
+from hocket.solvers.room import Room
 from hocket.solvers.stages import Runs, Stage
 
 
 class Chain:
-    """Blocks of a task and what they cost on each host; hosts are counted as in `Layout.hosts`."""
+    """Blocks of a task and what they cost on each host; hosts are counted as in `Layout.hosts`.
+
+    Blocks that read the same input of the graph are one with those between them, so that every tensor is read in one
+    place of the chain; unless half of the blocks would be lost (masks that every layer reads), which leaves it untidy.
+    """
 
     def __init__(self, additive: Additive) -> None:
         self.additive, self.layout = additive, additive.layout
-        self.blocks: tuple[Block, ...] = blocks(self.layout.graph)
+        self.blocks: tuple[Block, ...] = _joined(self.layout)
         self.hosts = np.array(self.layout.hosts)
 
     @cached_property
@@ -145,20 +151,7 @@ class Chain:
 
     def room(self, window: int) -> Floats:
         """(L, D) for each host and first block the end of the longest run that it may see and has room for."""
-        cluster, graph, size = self.layout.problem.cluster, self.layout.graph, len(self.blocks)
-        ends = self.reach.copy()
-        # Caches live through several requests, so more are under way.
-        boxes = self._boxes * (window + (SEQUENCES if graph.buffers else 0))
-        for column, host in enumerate(self.hosts):
-            room = cluster.nodes[host].memory_bytes
-            if room is None:
-                continue
-            if self.layout.problem.whole_model:
-                fitting = np.where(graph.weight_bytes + boxes <= room, size, np.arange(size))
-            else:
-                fitting = self._weights.furthest(room - boxes)
-            ends[:, column] = np.minimum(ends[:, column], fitting)
-        return ends
+        return np.minimum(self.reach, self._room.ends(window))
 
     def fits(self, stages: Sequence[Stage]) -> bool:
         """Whether runs have room for the requests that are under way when all nodes are busy."""
@@ -185,58 +178,39 @@ class Chain:
         return self.places([stage.host for stage in stages for _ in range(stage.start, stage.stop)])
 
     @cached_property
-    def _boxes(self) -> Floats:
-        """(L,) bytes of what a run reads from outside if it starts at each block."""
-        graph = self.layout.graph
-        sizes = {tensor.name: tensor.nbytes for tensor in graph.tensors}
-        # A mailbox has room for the longest that may come.
-        for name, axes in graph.free.items():
-            longest, tensor = dict(axes), graph.tensor[name]
-            shape = tuple(longest.get(axis, length) for axis, length in enumerate(tensor.shape))
-            sizes[name] = tensor.replace(shape=shape).nbytes
-        return np.array(
-            [sum(sizes[name] for name in block.inputs + block.side_inputs) for block in self.blocks], dtype=np.float64
-        )
-
-    @cached_property
-    def _weights(self) -> "_Weights":
-        graph = self.layout.graph
-        last: dict[str, int] = {}
-        first_use: list[float] = []
-        again: list[tuple[int, int, int]] = []
-        for number, block in enumerate(self.blocks):
-            names = dict.fromkeys(name for position in block.operators for name in graph.operators[position].weights)
-            first_use.append(float(sum(graph.weights[name] for name in names)))
-            again += [(last[name], number, graph.weights[name]) for name in names if name in last]
-            last |= dict.fromkeys(names, number)
-        return _Weights(np.concatenate([[0.0], np.cumsum(first_use)]), again)
+    def _room(self) -> Room:
+        arriving = [block.inputs + block.side_inputs for block in self.blocks]
+        return Room(self.layout, [block.operators for block in self.blocks], arriving)
 
 
-class _Weights:
-    """Bytes of the distinct weights of runs of blocks."""
+def _joined(layout: Layout) -> tuple[Block, ...]:
+    """The blocks, those between readers of one input as one."""
+    found, graph = blocks(layout.graph), layout.graph
+    home = {position: number for number, block in enumerate(found) for position in block.operators}
+    inner: set[int] = set()
+    for tensor in graph.inputs:
+        readers = [home[reader] for reader in graph.readers[tensor.name]]
+        inner.update(range(min(readers, default=0) + 1, max(readers, default=0) + 1))
+    if not inner or 2 * len(inner) >= len(found):
+        return found
+    starts = [number for number in range(len(found)) if number not in inner]
+    return tuple(_one(layout.graph, found[start:stop]) for start, stop in pairwise([*starts, len(found)]))
 
-    def __init__(self, before: Floats, again: list[tuple[int, int, int]]) -> None:
-        self.before = before
-        """(L + 1,) bytes of the blocks before each boundary, weights that several blocks read counted in each."""
-        self.again = again
-        """(block, next block that reads it too, bytes)"""
 
-    def furthest(self, room: Floats) -> Floats:
-        """(L,) end of the longest run from each block whose weights take at most so much room."""
-        starts = np.arange(len(room))
-        if not self.again:
-            return np.asarray(np.searchsorted(self.before, self.before[:-1] + room, side="right") - 1).clip(starts)
-        ends = [
-            int(np.searchsorted(self._of_runs(start), float(room[start]), side="right")) - 1
-            for start in range(len(room))
-        ]
-        return np.asarray(starts + np.array(ends).clip(0), dtype=np.float64)
-
-    def _of_runs(self, start: int) -> Floats:
-        """Bytes of the runs from a block to each later boundary."""
-        run = self.before[start:] - self.before[start]
-        saved = np.zeros(len(run))
-        for former, later, nbytes in self.again:
-            if former >= start:
-                saved[later - start + 1] += nbytes
-        return np.asarray(run - np.cumsum(saved))
+def _one(graph: Graph, parts: Sequence[Block]) -> Block:
+    """Consecutive blocks as one."""
+    operators = tuple(position for part in parts for position in part.operators)
+    read = dict.fromkeys(name for part in parts for name in part.inputs + part.side_inputs)
+    outside = [name for name in read if graph.producer.get(name, -1) < operators[0]]
+    is_side = {name: operators[0] > 0 and name not in graph.producer for name in outside}
+    return Block(
+        operators=operators,
+        inputs=tuple(name for name in outside if not is_side[name]),
+        outputs=tuple(
+            name
+            for part in parts
+            for name in part.outputs
+            if name in graph.outputs or any(reader > operators[-1] for reader in graph.readers[name])
+        ),
+        side_inputs=tuple(name for name in outside if is_side[name]),
+    )

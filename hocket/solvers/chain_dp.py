@@ -3,13 +3,15 @@
 Solves    sequential latency, latency, energy or price of a chain of blocks; its period with one run of blocks per
           node
 Answer    optimal over all placements of blocks where memory leaves the best of them; else, and for the period, over all
-          plans with one run of blocks per node, nodes in any order, memory limits kept
+          plans with one run of blocks per node, nodes in any order, memory limits kept. For the period also no worse
+          than runs that end inside blocks: then it may be better than all of those plans, and is none of them
 Time      O(L D^2) for sums; O(K L D log 1/e) for the period, O(K L^2 D) for sums under memory limits; L = blocks,
           D = nodes, K = sets of nodes that can be told apart, at most 2^D
 Source    Hu, Imes, Zhao, Kundu, Beerel, Crago, Walters: PipeEdge, DSD 2022, pp. 298-307: the period;
           Zhang, Shen, Cao, Cui, Jiang: EdgeShard, IEEE IoT-J 2024: both
 Departs   nodes are told apart by all that they cost, not by a type number; the least period is found by bisection over
-          vectors of boundaries; memory counts mailboxes for the requests under way; what cannot be proven is refused
+          vectors of boundaries; memory counts mailboxes for the requests under way; what cannot be proven is refused;
+          blocks up to the last that reads an input again count as one
 Cards     pipeedge, edgeshard
 """
 
@@ -27,13 +29,16 @@ from hocket.solvers.bottleneck import Bottleneck, least_sum, with_room
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chain import Chain
 from hocket.solvers.checks import infeasible, refuses_tasks, require
+from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats
+from hocket.solvers.linearised import Linear
 from hocket.solvers.period import period_bound
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Runs, Stage
 from hocket.solvers.stop import Stop
 
 _SAME = 1e-9
+_MOST_STATES_INSIDE = 10_000_000  # of runs of units, of which there are several in each block
 Aim = Literal["period", "sum"]
 
 
@@ -48,6 +53,8 @@ class ChainDp:
     """Go on where the costs of the chain are not exactly the judge's: the plan is then not proven to be the best."""
     most_states: int = 100_000_000
     """Most states of one run per node; some ten million are searched in ten seconds."""
+    inside: bool = True
+    """Also try runs of units in topological order, and take them where they make the period shorter."""
 
     def refuses(self, problem: Problem) -> str | None:
         """Several tasks, an objective that is not of the chain, or a chain that is none."""
@@ -69,7 +76,10 @@ class ChainDp:
         """The best plan."""
         require(self, problem)
         search = _Search(problem, self.relaxed, self.most_states)
-        return search.by_stages("period") if problem.objective.metric == "period" else search.by_blocks()
+        if problem.objective.metric != "period":
+            return search.by_blocks()
+        best = search.by_stages("period")
+        return search.cut_inside(best) if self.inside else best
 
 
 class _Search:
@@ -113,6 +123,27 @@ class _Search:
                 f" constraint ({cost.violations[0].sentence})"
             )
         return self._proven(plan, cost, self._value(aim, stages), "stages", bound if aim == "period" else None)
+
+    def cut_inside(self, best: Proposal) -> Proposal:
+        """A plan with one run of units per node, units in topological order, if that is better; else the one given."""
+        value = evaluate(self.problem, best.plan).value
+        row = Linear(self.problem)
+        states = Bottleneck(row.runs).states
+        lowest = 0.0 if best.bound is None else best.bound
+        if self.chain.is_fine or states > min(self.most_states, _MOST_STATES_INSIDE) or value <= lowest * (1 + _SAME):
+            return best
+
+        def search(window: int, most: int, lower: float, below: float) -> list[Stage] | None:
+            return Bottleneck(row.within(window), most).least(lower, min(below, value))
+
+        stages = with_room(search, row.runs.busiest, row.fits, len(row.hosts), lowest)
+        if stages is None:
+            return best
+        plan = row.plan(stages)
+        cost = judged(self.problem, plan)
+        if cost is None or not cost.feasible or cost.value >= value:
+            return best
+        return Proposal(plan=plan, bound=best.bound, over=best.over, notes={"cuts": "inside blocks too"})
 
     def _value(self, aim: Aim, stages: list[Stage]) -> float:
         runs = self.chain.runs(2)

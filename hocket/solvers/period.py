@@ -30,7 +30,7 @@ def period_bound(layout: Layout, held: Floats | None = None) -> float:
     """
     hosts = list(layout.hosts)
     seconds, calls = layout.seconds[:, hosts], layout.call_s[hosts]
-    best = _fluid(seconds, calls)
+    best = fluid_period(seconds, calls)
     if len(hosts) == 0 or not layout.nets:
         return best * _LESS
     if held is None:
@@ -39,7 +39,7 @@ def period_bound(layout: Layout, held: Floats | None = None) -> float:
     low, high = 0, len(times)
     while low < high:
         middle = (low + high) // 2
-        fluid = _fluid(*_lumps(layout, held, float(times[middle])))
+        fluid = fluid_period(*_lumps(layout, held, float(times[middle])))
         best = max(best, min(fluid, float(times[middle])))
         low, high = (middle + 1, high) if fluid > times[middle] else (low, middle)
     return best * _LESS
@@ -105,7 +105,7 @@ def _joined(size: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
     return [number.setdefault(root(thing), len(number)) for thing in range(size)]
 
 
-def _fluid(seconds: Floats, calls: Floats) -> float:
+def fluid_period(seconds: Floats, calls: Floats) -> float:
     """The period if work could be divided at will, and at least that of the longest lump on its best host with a call.
 
     For any weights w >= 0 of the hosts that sum to 1, the period is at least sum_l min_d w_d t_ld; weights that make

@@ -24,7 +24,7 @@ class Solution(Noun, frozen=True, tag="hocket.solution/1"):
     gap: float | None = None
     """(value - bound) / value, 0 = nothing is better; None = not known."""
     optimal_over: Literal["units", "blocks", "stages", ""] = ""
-    """Over which plans the solver proves this one the best: all placements of units, all placements of blocks of the
+    """Of which plans the solver proves that none is better: all placements of units, all placements of blocks of the
     chain, one run of blocks per node; "" = not proven."""
     solver: str = ""
     options: dict[str, Option] = {}

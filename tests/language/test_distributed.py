@@ -5,7 +5,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from language_nodes import CAPACITY, LAYERS, alone, deployed, plan_by_layers, small
+from language_nodes import (
+    CAPACITY,
+    LAYERS,
+    alone,
+    deployed,
+    kept_bytes,
+    nothing_kept,
+    plan_by_layers,
+    small,
+)
 
 from hocket.errors import GraphError, NodeError
 from hocket.language.generate import generate
@@ -30,18 +39,6 @@ def expected(live: LiveLanguageModel) -> list[int]:
 
 def have(live: LiveLanguageModel, places: list[str]) -> None:
     live.session.switch(plan_by_layers(live.session.problem, places)).result(30.0)
-
-
-def kept_bytes(live: LiveLanguageModel) -> int:
-    return sum(counters.get("state_bytes", 0) for counters in live.session.counters().values())
-
-
-def nothing_kept(live: LiveLanguageModel) -> bool:
-    """Whether all caches are given back; nodes tell it from time to time."""
-    end_s = time.monotonic() + 20.0
-    while kept_bytes(live) and time.monotonic() < end_s:
-        time.sleep(0.05)
-    return kept_bytes(live) == 0
 
 
 @pytest.mark.parametrize("cut", range(LAYERS + 3))

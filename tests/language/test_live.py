@@ -17,7 +17,7 @@ from hocket.errors import FormatError, GraphError, PlanError
 from hocket.language.config import PRESETS
 from hocket.language.generate import generate
 from hocket.language.language_model import LanguageModel
-from hocket.language.live import open_language_model, read_language_model
+from hocket.language.live import is_language_model, open_language_model, read_language_model
 from hocket.language.session import DecoderSession
 from hocket.runtime.inproc import Network
 
@@ -36,6 +36,11 @@ rate = "1 Gbit/s"
 
 def test_presets_have_random_weights_and_other_names_are_refused(tmp_path: Path) -> None:
     assert read_language_model("tiny_gpt2").weights
+    sizes = [
+        sum(value.nbytes for value in read_language_model("tiny_llama", each).weights.values())
+        for each in ("float32", "float16", "int8", "int4")
+    ]
+    assert sizes == sorted(sizes, reverse=True)
     with pytest.raises(FormatError, match="'tiny_bird' is none"):
         read_language_model("tiny_bird")
     file = tmp_path / "model.gguf"
@@ -98,6 +103,8 @@ def cluster(tmp_path: Path) -> Path:
         (["tiny_llama", "--prompt", "hello"], "numbers of tokens, got 'hello'"),
         (["tiny_llama", "--prompt", "5", "--top-p", "0"], "top-p is more than 0"),
         (["tiny_llama", "--prompt", "5", "--context", "65"], "1 to 64 tokens, got 65"),
+        (["tiny_llama", "--prompt", "5", "--profile", "none.json"], "none.json"),
+        (["tiny_llama", "--prompt", "5", "--precision", "int2"], "float32, float16, int8, int4, got 'int2'"),
     ],
 )
 def test_wrong_wishes_are_told_in_a_sentence(
@@ -129,6 +136,84 @@ def test_a_text_is_written_over_node_processes(run: Callable[..., Any], cluster:
     assert "room for 64 tokens, and the prompt has 65" in err
 
 
+@pytest.mark.cluster
+def test_a_measured_profile_is_planned_with(run: Callable[..., Any], cluster: Path, tmp_path: Path) -> None:
+    profile, prompt = tmp_path / "profile.json", ["--prompt", "5 80 33", "--max-tokens", 3]
+    code, out, _ = run("measure", "tiny_gpt2", cluster, "--context", 40, "--repeats", 3, "-o", profile, "--json")
+    assert (code, [row["node"] for row in json.loads(out)["nodes"]]) == (0, ["a", "b"])
+    code, out, _ = run("generate", "tiny_gpt2", cluster, *prompt, "--profile", profile, "--json")
+    measured = json.loads(out)
+    assert (code, measured["predicted_by"]) == (0, "measured")
+    code, out, _ = run("generate", "tiny_gpt2", cluster, *prompt, "--context", 40, "--json")
+    by_formula = json.loads(out)
+    assert (code, by_formula["predicted_by"], by_formula["text"]) == (0, "formula", measured["text"])
+    code, _, err = run("generate", "tiny_gpt2", cluster, *prompt, "--profile", profile, "--context", 41)
+    assert code == 1
+    assert "(capacity 40, not 41); give each profile with its model" in err
+    code, _, err = run("generate", "tiny_gpt2", cluster, *prompt, "--profile", profile, "--measure")
+    assert code == 1
+    assert "--measure makes the profile" in err
+
+
+@pytest.mark.cluster
+def test_a_model_is_measured_before_it_is_planned(run: Callable[..., Any], cluster: Path, tmp_path: Path) -> None:
+    plan, prompt = tmp_path / "plan.json", ["--prompt", "5 80 33", "--max-tokens", 3]
+    code, _, err = run("generate", "tiny_llama", cluster, *prompt, "--measure", "-o", plan)
+    assert code == 0
+    assert "tokens/s predicted from a measured profile" in err
+    code, _, err = run("generate", "tiny_llama", plan, *prompt)
+    assert (code, "from a measured profile" in err) == (0, True)
+
+
+@pytest.mark.cluster
+def test_a_text_is_the_same_over_divided_layers(run: Callable[..., Any], cluster: Path, tmp_path: Path) -> None:
+    plan, prompt = tmp_path / "plan.json", ["--prompt", "5 80 33", "--max-tokens", 8]
+    words = ["generate", "tiny_llama", cluster, *prompt]
+    code, out, _ = run(*words, "--divide", "--solver", "megatron", "-o", plan)
+    places = [part["on"] for part in json.loads(plan.read_text())["plan"]["entries"][0]["where"]]
+    assert any(isinstance(place, dict) and place["kind"] == "split" for place in places)
+    expected = list(generate(DecoderSession(read_language_model("tiny_llama")), [5, 80, 33], most=8))
+    assert (code, [int(word) for word in out.split()]) == (0, expected)
+
+
+def test_a_step_longer_than_the_context_is_refused(run: Callable[..., Any], cluster: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    code, _, err = run("measure", "tiny_llama", cluster, "--context", 40, "--tokens", 41, "-o", profile)
+    assert (code, profile.exists()) == (1, False)
+    assert "have room for 40 positions, and 41 new ones" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "telling"),
+    [
+        (["zoo:toy_dag", "--tokens", 4], "'zoo:toy_dag' is read as another; leave them out"),
+        (["tiny_llama", "--shape", "tokens=1,4"], "follow from --tokens and --context; leave --shape out"),
+    ],
+)
+def test_options_of_another_kind_of_model_are_refused(
+    run: Callable[..., Any], cluster: Path, tmp_path: Path, words: list[Any], telling: str
+) -> None:
+    code, _, err = run("measure", *words, cluster, "-o", tmp_path / "profile.json")
+    assert code == 1
+    assert telling in err
+
+
+def test_published_models_are_fetched_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+
+    def fetch(name: str) -> Path:
+        fetched.append(name)
+        return Path("no-such-file.gguf")
+
+    monkeypatch.setattr("hocket.language.live.fetch", fetch)
+    assert is_language_model("smollm2_135m_instruct")
+    with pytest.raises(FormatError, match="no-such-file"):
+        read_language_model("smollm2_135m_instruct")
+    assert fetched == ["smollm2_135m_instruct"]
+    assert not is_language_model("zoo:resnet18")
+    assert not is_language_model("model.onnx")
+
+
 def test_plans_are_exported_by_the_command(run: Callable[..., Any], tmp_path: Path) -> None:
     problem = problem_of(small("llama"), "ab")
     path = tmp_path / "plan.json"
@@ -146,7 +231,7 @@ def test_plans_are_exported_by_the_command(run: Callable[..., Any], tmp_path: Pa
 @pytest.mark.cluster
 def test_an_interrupt_ends_quietly_and_leaves_no_node(cluster: Path) -> None:
     words = ["generate", "tiny_llama", str(cluster), "--prompt", "5", "--max-tokens", "60", "--solver", "remote"]
-    code = "import sys, time, hocket.cli.language as l; t = l._timed\n"
+    code = "import sys, time, hocket.cli.writing as l; t = l._timed\n"
     code += "def slow(*a):\n    for x in t(*a):\n        time.sleep(0.5)\n        yield x\n"
     code += f"l._timed = slow; sys.argv = ['hocket', *{words!r}]; from hocket.cli import main; main()"
     found = subprocess.Popen(

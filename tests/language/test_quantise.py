@@ -1,5 +1,8 @@
 """Matrices as integers by blocks, by ONNX Runtime's own quantiser."""
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -45,3 +48,10 @@ def test_the_product_is_that_of_the_numbers_that_come_back(bits: int) -> None:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"x": x})
     assert np.abs(found - x @ widen(parts, bits, 64).T).max() <= 1e-4
+
+
+def test_rounding_leaves_the_logging_of_the_process_alone() -> None:
+    code = "import logging, numpy, hocket.language.quantise as q; q.quantise(numpy.ones((32, 32), 'float32'), 4, 32)\n"
+    code += "print(logging.getLogger().level == logging.WARNING, logging.getLogger().handlers)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "True []\n"

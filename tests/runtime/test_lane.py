@@ -3,7 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hocket.cost import Durations, timeline
 from hocket.cost import Job as Load
 from hocket.errors import FormatError
 from hocket.program import INPUT, Binding, Program
-from hocket.runtime.lane import Job, Lane, Result
+from hocket.runtime.lane import Job, Lane, Result, Together
 from hocket.runtime.pacer import Pacer
 
 
@@ -206,3 +207,130 @@ def test_what_has_ended_begins_no_more(lane: Lane) -> None:
     settle(lane, lambda: len(ran) == 2)
     lane.settle()
     assert ran == ["running", "q"]
+
+
+class Groups:
+    """Jobs that are computed together, on a lane that is busy until `go`."""
+
+    def __init__(self, lane: Lane, most: int = 16) -> None:
+        self.lane, self.most = lane, most
+        self.runs: list[list[int]] = []
+        self.results: dict[int, Result] = {}
+        self.gone: set[int] = set()
+        self._hold = threading.Event()
+        lane.submit(Job((0, 0, "first"), "first", self._hold.wait, lambda result: None, program="p"))
+        lane.settle()
+
+    def submit(self, number: int, kind: str = "k", program: str = "p", pacer: Pacer | None = None) -> None:
+        together = Together(kind, number, self._work, lambda: self.most)
+        self.lane.submit(
+            Job(
+                (number, 0, kind), kind, lambda: self._work([number])[0], lambda result: self.done(number, result),
+                pacer, lambda: number not in self.gone, program=program, together=together,
+            )
+        )  # fmt: skip
+
+    def done(self, number: int, result: Result) -> None:
+        self.results[number] = result
+
+    def go(self, count: int) -> None:
+        self._hold.set()
+        settle(self.lane, lambda: len(self.results) == count)
+
+    def _work(self, items: Sequence[int]) -> list[Any]:
+        self.runs.append(list(items))
+        return [FormatError(f"no {item}") if item % 10 == 9 else 2 * item for item in items]
+
+
+def test_what_is_ready_of_a_kind_is_computed_together_in_its_order(lane: Lane) -> None:
+    groups = Groups(lane)
+    for number, kind in ((5, "k"), (3, "k"), (4, "other"), (2, "k")):
+        groups.submit(number, kind)
+    groups.submit(1, program="q")
+    groups.go(5)
+    assert groups.runs == [[1], [2, 3, 5], [4]]
+    assert {number: result.value for number, result in groups.results.items()} == {n: 2 * n for n in range(1, 6)}
+    assert {number: result.together for number, result in groups.results.items()} == {1: 1, 2: 3, 3: 3, 4: 1, 5: 3}
+
+
+def test_no_more_go_together_than_may(lane: Lane) -> None:
+    groups = Groups(lane, most=2)
+    for number in range(1, 6):
+        groups.submit(number)
+    groups.go(5)
+    assert groups.runs == [[1, 2], [3, 4], [5]]
+
+
+def test_nobody_waits_for_company(lane: Lane) -> None:
+    groups = Groups(lane)
+    groups.submit(1)
+    groups.go(1)
+    groups.submit(2)
+    groups.go(2)
+    assert groups.runs == [[1], [2]]
+
+
+def test_each_of_a_group_has_its_own_error_and_what_is_given_up_is_left_out(lane: Lane) -> None:
+    groups = Groups(lane)
+    for number in (1, 2, 9, 4):
+        groups.submit(number)
+    groups.gone.add(2)
+    groups.go(3)
+    assert groups.runs == [[1, 4, 9]]
+    assert {number: result.error for number, result in groups.results.items()} == {1: "", 4: "", 9: "no 9"}
+
+
+def test_a_group_that_fails_as_a_whole_tells_each(lane: Lane) -> None:
+    groups = Groups(lane)
+    groups._work = lambda items: [0]  # fewer than it was given
+    for number in (1, 2):
+        groups.submit(number)
+    groups.go(2)
+    assert all("this is a fault of hocket" in result.error for result in groups.results.values())
+
+
+def test_a_group_is_one_turn_of_its_program(lane: Lane) -> None:
+    groups, order = Groups(lane, most=2), []
+    groups.done = lambda number, result: order.append(number) or groups.results.update({number: result})
+    for number in range(1, 5):
+        groups.submit(number)
+    for number in (11, 12):
+        groups.submit(number, "s", program="q")
+    groups.go(6)
+    assert order == [11, 12, 1, 2, 3, 4]  # q, which had no turn before
+    assert groups.runs == [[11, 12], [1, 2], [3, 4]]
+
+
+def test_a_group_is_paced_once(lane: Lane) -> None:
+    groups, ends = Groups(lane), []
+
+    class Told(Held):
+        def ended(self, due_s: float, now_s: float) -> None:
+            ends.append(due_s)
+
+    pacer = Told(2.0)
+    for number in (1, 2, 3):
+        groups.submit(number, pacer=pacer)
+    groups.go(3)
+    assert len(ends) == 1
+    starts, stops = ({getattr(result, name) for result in groups.results.values()} for name in ("start_s", "stop_s"))
+    assert len(starts) == len(stops) == 1
+    assert stops.pop() - starts.pop() >= 0.05
+
+
+def test_a_result_that_cannot_be_handled_takes_no_other_with_it(lane: Lane) -> None:
+    groups = Groups(lane)
+
+    def done(number: int, result: Result) -> None:
+        groups.results[number] = result
+        if number == 1:
+            raise ZeroDivisionError
+
+    groups.done = done
+    for number in (1, 2, 3):
+        groups.submit(number)
+    with pytest.raises(ZeroDivisionError):
+        groups.go(3)
+    assert sorted(groups.results) == [1, 2, 3]
+    groups.submit(4)
+    groups.go(4)

@@ -1,6 +1,6 @@
 """What nodes report of transfers and computations, as spans of a trace and as samples for the decisions."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,6 +50,8 @@ class Sightings:
         """
         samples: list[Sample] = []
         sums: dict[str, list[float]] = {}
+        # Steps of several sequences that were computed as one say nothing about how fast a node is with one.
+        together = Counter((what, node, start_s) for kind, what, _, node, _, start_s, *_ in rows if kind == "compute")
         for kind, what, number, node, target, start_s, stop_s, nbytes in rows:
             request = self._whose.get((run, line, number))
             if request is not None:
@@ -59,7 +61,7 @@ class Sightings:
                 )  # fmt: skip
             if kind == "transfer":
                 samples.append(Sample((node, target), nbytes, start_s, stop_s))
-            elif kind == "compute" and expected_s.get(what):
+            elif kind == "compute" and expected_s.get(what) and together[what, node, start_s] == 1:
                 known = sums.setdefault(node, [0.0, 0.0])
                 known[0] += stop_s - start_s
                 known[1] += expected_s[what]

@@ -49,6 +49,7 @@ class Totals:
         """Of all answered requests together."""
         self.compute_s: defaultdict[str, float] = defaultdict(float)
         """By node."""
+        self._run: tuple[str, str, float] = "", "", 0.0
         self.nbytes: Counter[Hop] = Counter()
         """That were sent, by way."""
 
@@ -59,7 +60,8 @@ class Totals:
             if span.kind == "request":
                 self._latencies[bisect_left(BUCKETS_S, taken_s)] += 1
                 self.latency_s += taken_s
-            elif span.kind == "compute":
+            elif span.kind == "compute" and (run := (span.node, span.id, span.start_s)) != self._run:
+                self._run = run  # several requests that were computed as one have their spans one after the other
                 self.compute_s[span.node] += taken_s
             elif span.kind == "transfer":
                 self.nbytes[span.node, span.target] += span.nbytes

@@ -7,6 +7,7 @@ from hocket.graph.regions.contract import contractions
 from hocket.graph.regions.cuts import contract_parts, granule, part_boxes
 from hocket.graph.regions.decompose import decompose
 from hocket.graph.regions.demand import Demand, Work, demand
+from hocket.graph.regions.lengths import Lengths, lengths_of
 from hocket.graph.regions.rewrite import Piece, rewrite
 from hocket.graph.regions.rule import Contraction, UnsupportedError
 from hocket.graph.regions.slicer import Slicer, slicer_of
@@ -19,6 +20,7 @@ __all__ = [
     "Contraction",
     "Demand",
     "Interval",
+    "Lengths",
     "Piece",
     "Slicer",
     "UnsupportedError",
@@ -32,6 +34,7 @@ __all__ = [
     "extent",
     "granule",
     "intersect",
+    "lengths_of",
     "make_block",
     "merge",
     "missing",

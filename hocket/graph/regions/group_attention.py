@@ -41,14 +41,18 @@ def group_attention(at: Context, box: Box) -> str:
         held = batch, own, (0, op.output_shapes[at.output][2]), (0, sizes.width)
         heads = own[0] * sizes.shared, own[1] * sizes.shared
         return cut(at, _written(at, batch, heads, own, sizes), held, box)
+    if op.has(PAST_KEY):
+        return _result(at, box, sizes)
     return by_units(at, box, 2, sizes.width * sizes.shared, lambda piece: _result(at, piece, sizes))
 
 
 def _result(at: Context, box: Box, sizes: _Sizes) -> str:
-    """Some heads of one key-value head, or all heads of several."""
+    """Some heads of one key-value head, or all heads of several: one operator, for it keeps the caches."""
     batch, _, columns = box
     heads = columns[0] // sizes.width, -(-columns[1] // sizes.width)
     own = heads[0] // sizes.shared, -(-heads[1] // sizes.shared)
+    if own[1] - own[0] > 1:
+        heads = own[0] * sizes.shared, own[1] * sizes.shared
     held = batch, (0, sizes.rows), (heads[0] * sizes.width, heads[1] * sizes.width)
     return cut(at, _written(at, batch, heads, own, sizes), held, box)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hocket.solvers.chains.linear import Linear
+from hocket.solvers.linearised import Linear
 from hocket.solvers.stages import Runs, Stage
 
 _EQUAL = 1 + 1e-12

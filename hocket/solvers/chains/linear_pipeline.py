@@ -20,11 +20,11 @@ from hocket.cost import Problem
 from hocket.solvers.bottleneck import Bottleneck
 from hocket.solvers.bound import lower_bound
 from hocket.solvers.chains.busy import Busy
-from hocket.solvers.chains.linear import Linear
 from hocket.solvers.chains.rows import NO_WAY, none_allowed, refuses_row
 from hocket.solvers.checks import require
 from hocket.solvers.fixed import judged
 from hocket.solvers.layout import Floats
+from hocket.solvers.linearised import Linear
 from hocket.solvers.period import period_bound
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stop import Stop

@@ -17,10 +17,10 @@ from typing import ClassVar
 
 from hocket.cost import Problem
 from hocket.solvers.chains.dichotomy import orders_of, shortest_stage
-from hocket.solvers.chains.linear import Linear
 from hocket.solvers.chains.rows import NO_WAY, none_allowed, refuses_row, settled
 from hocket.solvers.checks import require
 from hocket.solvers.fixed import judged
+from hocket.solvers.linearised import Linear
 from hocket.solvers.solver import Proposal
 from hocket.solvers.stages import Stage
 from hocket.solvers.stop import Stop

@@ -49,18 +49,21 @@ class Megatron:
             weights = np.ones(len(team.hosts)) if self.equal else team.speeds(half.head)
             runs.append(team.by_units(half, weights))
             runs.append(team.everywhere(half.tail))
-        runs.append(_vocabulary(team, np.ones(len(team.hosts)) if self.equal else team.whole_speeds))
+        runs += _vocabulary(team, np.ones(len(team.hosts)) if self.equal else team.whole_speeds)
         return team.planned(self.name, runs)
 
 
-def _vocabulary(team: Team, weights: Floats) -> Run | None:
-    """The epilogue: divided by the columns of its last product if it has one answer, else with the main node."""
+def _vocabulary(team: Team, weights: Floats) -> list[Run | None]:
+    """The epilogue: on every node up to its last product, which is divided by columns if it gives the one answer; else
+    with the main node."""
     names, graph = team.layers.epilogue, team.graph
     if not names:
-        return None
+        return []
     made = {output for name in names for output in graph.operator[name].outputs}
     last, shape = names[-1], graph.tensor[names[-1]].shape
-    if made & set(graph.outputs) != {last} or len(shape) < 2:
-        return run(names, team.main)
+    products = [place for place, name in enumerate(names) if graph.operator[name].macs and graph.operator[name].weights]
+    if made & set(graph.outputs) != {last} or len(shape) < 2 or not products:
+        return [run(names, team.main)]
     sizes = shared([float(weight) for weight in weights], shape[-1])
-    return run(names, Split(axis=len(shape) - 1, parts=team.hosts, cuts=cuts(sizes)))
+    divided = Split(axis=len(shape) - 1, parts=team.hosts, cuts=cuts(sizes))
+    return [team.everywhere(names[: products[-1]]), run(names[products[-1] :], divided)]

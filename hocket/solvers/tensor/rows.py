@@ -15,7 +15,7 @@ def row_runs(graph: Graph, half: Half) -> list[tuple[Names, int]]:
     keys and values of all positions. Where positions cannot be followed, all is one run.
     """
     rest = half.names
-    axis = rows_axis(graph.tensor[rest[-1]].shape)
+    axis = rows_axis(graph, rest[-1])
     if axis is None:
         return []
     core = next((place for place, name in enumerate(half.head) if len(graph.operator[name].inputs) > 1), 0)
@@ -45,7 +45,7 @@ def _one_axis(graph: Graph, names: Names, axes: dict[str, int]) -> bool:
 
 def _axes(graph: Graph, half: Half, names: Names) -> dict[str, int]:
     """The axis of positions of each tensor, followed from the input by dry runs: half of it needs half of the input."""
-    axis = rows_axis(graph.tensor[half.entry].shape)
+    axis = rows_axis(graph, half.entry)
     if axis is None:
         return {}
     length, axes = graph.tensor[half.entry].shape[axis], {half.entry: axis}

@@ -9,6 +9,7 @@ import numpy as np
 from hocket.cost import Cost, Problem, Table
 from hocket.cost.trust import confined
 from hocket.errors import RefusedError
+from hocket.graph import Graph
 from hocket.plan import Copies, Entry, Plan, Run, Split
 from hocket.plan.cuts import shared
 from hocket.solvers.checks import infeasible, refuses_tasks
@@ -128,7 +129,7 @@ class Team:
         if not names:
             return None
         shape = self.graph.tensor[names[-1]].shape
-        axis = rows_axis(shape)
+        axis = rows_axis(self.graph, names[-1])
         if axis is None:
             return run(names, self.main)
         sizes = shared([float(weight) for weight in weights], shape[axis])
@@ -170,13 +171,14 @@ class Team:
         return Proposal(plan=plan, notes=notes)
 
 
-def rows_axis(shape: Sequence[int]) -> int | None:
-    """The axis of positions: the first that is longer than 1, without the last; None if there is none.
+def rows_axis(graph: Graph, name: str) -> int | None:
+    """The axis of positions of a tensor: the first that is longer than 1, without the last; None if there is none.
 
-    >>> rows_axis((1, 128, 768)), rows_axis((128, 768)), rows_axis((1, 768))
-    (1, 0, None)
+    Nor is there one where the number of positions differs from request to request.
     """
-    return next((axis for axis, length in enumerate(shape[:-1]) if length > 1), None)
+    free = {axis for axis, _ in graph.free.get(name, ())}
+    lengths = enumerate(graph.tensor[name].shape[:-1])
+    return next((axis for axis, length in lengths if length > 1 and axis not in free), None)
 
 
 def cuts(sizes: Sequence[int]) -> tuple[int, ...]:

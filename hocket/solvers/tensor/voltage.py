@@ -86,7 +86,7 @@ def _notes(team: Team) -> dict[str, str]:
     for layer in team.layers.groups():
         names = tuple(name for half in layer for name in half.names)
         shape = team.graph.tensor[names[-1]].shape
-        axis = rows_axis(shape)
+        axis = rows_axis(team.graph, names[-1])
         if axis is None:
             continue
         parts = shared([float(speed) for speed in team.speeds(names)], shape[axis])

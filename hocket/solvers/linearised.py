@@ -1,6 +1,8 @@
 """A DAG as a chain: units in topological order, and at every boundary all tensors that are read behind it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -9,6 +11,7 @@ from hocket.plan import Plan
 from hocket.solvers.additive import Additive
 from hocket.solvers.holds import holds
 from hocket.solvers.layout import Floats, Layout
+from hocket.solvers.room import Room
 from hocket.solvers.stages import Runs, Stage
 from hocket.solvers.ways import Ways
 
@@ -20,6 +23,27 @@ class Linear:
         self.layout = Layout(problem, problem.task)
         self.hosts = np.array(self.layout.hosts)
         self.runs = self._runs()
+        """With memory left out."""
+
+    def within(self, window: int) -> Runs:
+        """The same runs where nodes have room for so many requests."""
+        return replace(self.runs, ends=self._room.ends(window))
+
+    def fits(self, stages: Sequence[Stage]) -> bool:
+        """Whether runs have room for the requests that are under way when all nodes are busy."""
+        ends = self._room.ends(len(stages) + 1)
+        return all(ends[stage.start, stage.host] >= stage.stop for stage in stages)
+
+    @cached_property
+    def _room(self) -> Room:
+        # What a run reads from outside is known best from both its ends; by its start alone it is at most all that is
+        # read from there on.
+        layout = self.layout
+        arriving: list[list[str]] = [[] for _ in layout.units]
+        for net in layout.nets:
+            for start in range(net.maker + 1, max(net.readers, default=-1) + 1):
+                arriving[start].append(net.tensor)
+        return Room(layout, [unit.operators for unit in layout.units], arriving)
 
     def _runs(self) -> Runs:
         layout, hosts = self.layout, self.hosts
