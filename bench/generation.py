@@ -4,16 +4,15 @@ Both continue the same prompt greedily with one thread; the texts of float32 mus
 a Python that has torch, transformers and gguf; absent = this one.
 """
 
-import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.peers import Peer, has, pairs_of, row, skipped
 from bench.table import Row
-from hocket.language import DecoderSession, generate
+from bench.texts import Text, ours, theirs
+from hocket.language import DecoderSession
 from hocket.language.gguf_file import load_gguf
 from hocket.language.language_model import LanguageModel
 from hocket.zoo.assets import fetch
@@ -42,29 +41,15 @@ def _compared(precision: str, path: Path, peer: Peer, version: str) -> Row:
     model: LanguageModel = load_gguf(path, precision=precision)
     prompt = model.tokenizer.encode(PROMPT) if model.tokenizer else []
     session = DecoderSession(model, capacity=CAPACITY)
-    (ours, _), (theirs, _) = _ours(session, prompt), _theirs(peer, prompt)
-    if precision == "float32" and ours != theirs:
+    if precision == "float32" and _ours(session, prompt).tokens != theirs(peer, prompt, TOKENS).tokens:
         raise RuntimeError("the texts differ, so the speeds are not those of the same work")
-    rates = pairs_of(lambda: _rate(_ours(session, prompt)[1]), lambda: _rate(_theirs(peer, prompt)[1]), PAIRS)
+    rates = pairs_of(
+        lambda: _ours(session, prompt).tokens_per_s, lambda: theirs(peer, prompt, TOKENS).tokens_per_s, PAIRS
+    )
     note = f"1 thread, {TOKENS} tokens chosen greedily, the first not counted; transformers {version}, eager"
     return row(_figure(precision), rates, TARGET, "tokens/s", note)
 
 
-def _ours(session: DecoderSession, prompt: Sequence[int]) -> tuple[list[int], list[float]]:
-    """Tokens, and when each came."""
+def _ours(session: DecoderSession, prompt: Sequence[int]) -> Text:
     session.rewind()
-    tokens, times_s = [], []
-    for token in generate(session, prompt, most=TOKENS):
-        times_s.append(time.perf_counter())
-        tokens.append(token)
-    return tokens, times_s
-
-
-def _theirs(peer: Peer, prompt: Sequence[int]) -> tuple[list[int], list[float]]:
-    peer.tell(json.dumps({"prompt": list(prompt), "most": TOKENS}))
-    told = peer.answer()
-    return told["tokens"], told["times_s"]
-
-
-def _rate(times_s: Sequence[float]) -> float:
-    return (len(times_s) - 1) / (times_s[-1] - times_s[0])
+    return ours(session, prompt, TOKENS)

@@ -4,7 +4,6 @@
 `CMAKE_ARGS="-DGGML_RPC=ON -DLLAVA_BUILD=OFF" llama/bin/pip install --no-binary llama-cpp-python llama-cpp-python`.
 """
 
-import json
 import os
 import socket
 import time
@@ -17,11 +16,11 @@ from bench.language import even
 from bench.peers import Peer, has, pairs_of, row, skipped
 from bench.setup import two_nodes
 from bench.table import Row
+from bench.texts import Text, ours, theirs
 from hocket.control.live.state import Rules
 from hocket.cost import Problem, evaluate
 from hocket.graph.model import Model
 from hocket.language.divided import dividable
-from hocket.language.generate import generate
 from hocket.language.gguf_file import load_gguf
 from hocket.language.language_model import LanguageModel
 from hocket.language.live import LiveLanguageModel, open_language_model
@@ -50,8 +49,10 @@ def compared(pairs: int) -> Row:
     prompt = model.tokenizer.encode(PROMPT) if model.tokenizer else []
     layers = model.config.layers
     with _live(model) as live, _llama(python, path, layers) as (reader, version):
-        same = _same(_ours(live, prompt)[0], _theirs(reader, prompt)[0])
-        rates = pairs_of(lambda: _rate(_ours(live, prompt)), lambda: _rate(_theirs(reader, prompt)), pairs)
+        same = _same(_ours(live, prompt).tokens, theirs(reader, prompt, TOKENS).tokens)
+        rates = pairs_of(
+            lambda: _ours(live, prompt).tokens_per_s, lambda: theirs(reader, prompt, TOKENS).tokens_per_s, pairs
+        )
     note = (
         f"{layers // 2} of {layers} layers on each, 1 thread each, loopback, nothing emulated; {len(prompt)} tokens,"
         f" then {TOKENS} chosen greedily, the first not counted; llama-cpp-python {version}. Weights differ: theirs as"
@@ -109,28 +110,11 @@ def _wait_for(endpoint: str) -> None:
             time.sleep(0.1)
 
 
-def _ours(live: LiveLanguageModel, prompt: Sequence[int]) -> tuple[list[int], list[float]]:
-    """Tokens, and when each came."""
-    tokens, times_s = [], []
+def _ours(live: LiveLanguageModel, prompt: Sequence[int]) -> Text:
     with live.reader() as reader:
-        for token in generate(reader, prompt, most=TOKENS):
-            times_s.append(time.perf_counter())
-            tokens.append(token)
-    return tokens, times_s
+        return ours(reader, prompt, TOKENS)
 
 
-def _theirs(reader: Peer, prompt: Sequence[int]) -> tuple[list[int], list[float]]:
-    reader.tell(json.dumps({"prompt": list(prompt), "most": TOKENS}))
-    told = reader.answer()
-    return told["tokens"], told["times_s"]
-
-
-def _rate(text: tuple[list[int], list[float]]) -> float:
-    """Tokens per second after the first."""
-    _, times_s = text
-    return (len(times_s) - 1) / (times_s[-1] - times_s[0])
-
-
-def _same(ours: Sequence[int], theirs: Sequence[int]) -> int:
+def _same(mine: Sequence[int], yours: Sequence[int]) -> int:
     """How many tokens are the same before the first that is not."""
-    return next((i for i, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other), len(ours))
+    return next((i for i, (one, other) in enumerate(zip(mine, yours, strict=True)) if one != other), len(mine))
