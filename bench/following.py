@@ -9,21 +9,29 @@ import math
 import os
 import random
 import statistics
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 import hocket
 from bench.table import Row
 from hocket.cluster import Cluster, Direction, Link, Node, RateTrace
 from hocket.cluster.trace_files import read_trace
+from hocket.control.live.deploy import Live
 from hocket.control.live.facts import World
 from hocket.control.live.policy import policy_of
 from hocket.control.live.rehearse import candidates, latencies, rehearse
 from hocket.control.live.state import Rules
 from hocket.control.live.thinking import Manner, think
-from hocket.cost import Problem
+from hocket.control.measure import measure
+from hocket.cost import Problem, evaluate
+from hocket.graph.execute import random_inputs
 from hocket.plan import Plan
+from hocket.plan.calibrate import calibrated
+from hocket.solvers import Solution
 from hocket.zoo.listing import model_path
 
 MODELS = ("alexnet", "resnet18", "mobilenet_v2", "googlenet")
@@ -34,6 +42,7 @@ STATED = 20e6 / 8
 REQUESTS = 60
 RULES = Rules(standby="none", quiet_s=1.0)
 """A way over which nothing goes is looked at every second, with 64 kB."""
+SAMPLE, SLOWDOWN = "mobilenet_v2", 40.0
 MOVING = 1.02
 """A trace moves enough where the best single plan is so much worse than the best plan at every moment."""
 
@@ -61,7 +70,41 @@ def rows() -> list[Row]:
         f"{kind}; {len(traces[1::2])} traces, {len(MODELS)} models ({', '.join(MODELS)}), {REQUESTS} requests, one a s"
     )
     found = [each for of_model in by_model for each in of_model]
-    return [row for policy in POLICIES for row in (*_figures(policy, found, note), _deployed(policy, by_model))]
+    figures = [row for policy in POLICIES for row in (*_figures(policy, found, note), _deployed(policy, by_model))]
+    return [*figures, sampled(traces[1])]
+
+
+def sampled(trace: RateTrace) -> Row:
+    """A minute of it live, on emulated links, against the same minute rehearsed."""
+    model = calibrated(hocket.load_model(model_path(SAMPLE)))
+    way = Direction(trace=trace)
+    cluster = two(way).replace(nodes=(Node(name="phone", slowdown=SLOWDOWN), Node(name="edge")))
+    problem = hocket.problem_for(model.graph, cluster, profile=measure(model, cluster, repeats=7))
+    first = think(problem, MANNER, "best", World(), None).found[0][0]
+    arrivals_s = [1.5 + second for second in range(REQUESTS)]
+    foreseen = rehearse(problem, first, policy_of("table"), arrivals_s, manner=MANNER, rules=RULES, known=problem)
+    solution = Solution(problem=problem, plan=first, cost=evaluate(problem, first), solver=MANNER.solver)
+    with hocket.deploy(solution, models=model, policy="table", rules=RULES) as live:
+        found_s = _lived(live, random_inputs(model.graph), arrivals_s)
+        switches = live.status().counts["switches"]
+    value = statistics.fmean(found_s) / foreseen.mean_s
+    note = (
+        f"{SAMPLE}, policy table, {REQUESTS} requests, one a s, first trace of odd position, phone {SLOWDOWN:g} times"
+        f" slower than the host; {foreseen.mean_s:.3f} s rehearsed with {foreseen.switches} switches, {switches} live"
+    )
+    return Row("mean latency live / rehearsed", value, "x", "0.9 to 1.1", 0.9 <= value <= 1.1, note)
+
+
+def _lived(live: Live, inputs: Mapping[str, np.ndarray], arrivals_s: Sequence[float]) -> list[float]:
+    """Latency of each request, the trace beginning now."""
+    live.wait()
+    origin_s = time.monotonic()
+    live.fleet.restart_links()
+    futures = []
+    for arrival_s in arrivals_s:
+        time.sleep(max(origin_s + arrival_s - time.monotonic(), 0.0))
+        futures.append(live.submit(inputs))
+    return [future.result(60.0).latency_s for future in futures]
 
 
 def _deployed(policy: str, by_model: Sequence[Sequence[Followed]]) -> Row:

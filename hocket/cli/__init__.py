@@ -1,5 +1,6 @@
 """The command line: parses, calls the verb of the same name, prints."""
 
+import _thread
 import sys
 
 import typer
@@ -25,6 +26,7 @@ app.add_typer(lab.app)
 
 def main() -> None:
     """Run the command line; exit code 0 = done, 1 = the user's error in one sentence, 2 = wrong usage."""
+    sys.unraisablehook = _unraisable
     try:
         app()
     except HocketError as error:
@@ -34,3 +36,11 @@ def main() -> None:
         # The reader of our output went away (`| head`): nothing left to say.
         sys.stderr.close()
         raise SystemExit(1) from None
+
+
+def _unraisable(problem: "sys.UnraisableHookArgs") -> None:
+    """Let an interrupt through that came while a message was freed: where pyzmq frees one nothing can be raised."""
+    if issubclass(problem.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(problem)

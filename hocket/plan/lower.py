@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from hocket.cluster import Cluster
 from hocket.errors import PlanError
 from hocket.graph import Graph
+from hocket.graph.regions import Free
 from hocket.plan.equipment import equipment
 from hocket.plan.exchange import Crossing, Exchange
 from hocket.plan.flow import Flow
 from hocket.plan.pieces import pieces_of
 from hocket.plan.plan import Entry
 from hocket.plan.segments import Segments
-from hocket.plan.sequences import Free, check_undivided, counters_of, spread_all, spread_outputs, stacking, states_of
+from hocket.plan.sequences import check_undivided, counters_of, spread_all, spread_outputs, stacking, states_of
 from hocket.program import INPUT, Binding, Program, Segment, TensorInfo, Transfer
 
 SEQUENCES = 16  # of a model that keeps states: as many texts may be continued at once, whatever its nodes

@@ -1,16 +1,14 @@
 """What the segments of a program keep and know of the sequences that pass through them, and lengths that differ."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hocket.errors import PlanError
 from hocket.graph import Graph
-from hocket.graph.regions import extent, region_name
+from hocket.graph.regions import Free, extent, region_name
 from hocket.plan.holding import weights_of
 from hocket.program import Counter, Port, Region, Segment, State, Transfer, Work
 
-Free = Mapping[str, Sequence[tuple[int, int]]]
-"""Tensor -> (axis, most) of the axes whose length differs from request to request."""
 Crossed = TypeVar("Crossed", Port, Transfer)
 
 

@@ -91,6 +91,20 @@ def test_an_interrupt_while_it_is_still_loading_is_one_line() -> None:
     assert b"Traceback" not in err
 
 
+def test_an_interrupt_where_nothing_can_be_raised_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hocket.cli import _unraisable
+
+    class Freed:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "unraisablehook", _unraisable)
+    freed = Freed()
+    with pytest.raises(KeyboardInterrupt):
+        del freed
+        time.sleep(0.1)
+
+
 def test_a_node_that_cannot_be_reached_is_one_sentence(hocket: Callable, tmp_path: Path) -> None:
     cluster = tmp_path / "away.toml"
     cluster.write_text(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ending import ended
 
 from hocket.cluster import Cluster, read_toml
 from hocket.control.run import Report
@@ -222,8 +223,7 @@ def test_however_a_run_of_several_tasks_ends_its_nodes_end(number: int) -> None:
         rows = [line.split() for line in listing.splitlines()[1:]]
         pids = [int(pid) for pid, parent in rows if int(parent) == process.pid]
         assert len(pids) == 3
-        process.send_signal(number)
-        process.communicate(timeout=10)
+        ended(process, number)
     deadline_s = time.monotonic() + 6
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline_s:
         time.sleep(0.02)

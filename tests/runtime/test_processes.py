@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from ending import ended
 
 from hocket.errors import LateError, NodeError
 from hocket.program import Program, Resource, Wire
@@ -151,8 +152,7 @@ def test_however_the_session_ends_its_nodes_end(number: int) -> None:
         pids = [int(word) for word in script.stdout.readline().split()]
         assert len(pids) == 2
         time.sleep(0.2)
-        script.send_signal(number)
-        script.communicate(timeout=10)
+        ended(script, number)
     assert all(gone(pid) for pid in pids)
 
 

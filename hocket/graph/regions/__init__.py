@@ -7,7 +7,7 @@ from hocket.graph.regions.contract import contractions
 from hocket.graph.regions.cuts import contract_parts, granule, part_boxes
 from hocket.graph.regions.decompose import decompose
 from hocket.graph.regions.demand import Demand, Work, demand
-from hocket.graph.regions.lengths import Lengths, lengths_of
+from hocket.graph.regions.lengths import Free, Lengths, lengths_of
 from hocket.graph.regions.rewrite import Piece, rewrite
 from hocket.graph.regions.rule import Contraction, UnsupportedError
 from hocket.graph.regions.slicer import Slicer, slicer_of
@@ -19,6 +19,7 @@ __all__ = [
     "Contract",
     "Contraction",
     "Demand",
+    "Free",
     "Interval",
     "Lengths",
     "Piece",
