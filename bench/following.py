@@ -42,7 +42,7 @@ STATED = 20e6 / 8
 REQUESTS = 60
 RULES = Rules(standby="none", quiet_s=1.0)
 """A way over which nothing goes is looked at every second, with 64 kB."""
-SAMPLE, SLOWDOWN = "mobilenet_v2", 40.0
+SAMPLE, SLOWDOWN, SCAN = "mobilenet_v2", 40.0, Manner("linear_scan")
 MOVING = 1.02
 """A trace moves enough where the best single plan is so much worse than the best plan at every moment."""
 
@@ -78,12 +78,14 @@ def sampled(trace: RateTrace) -> Row:
     """A minute of it live, on emulated links, against the same minute rehearsed."""
     model = calibrated(hocket.load_model(model_path(SAMPLE)))
     way = Direction(trace=trace)
-    cluster = two(way).replace(nodes=(Node(name="phone", slowdown=SLOWDOWN), Node(name="edge")))
+    described = two(way)
+    phone, edge = described.nodes
+    cluster = described.replace(nodes=(phone.replace(slowdown=SLOWDOWN), edge))
     problem = hocket.problem_for(model.graph, cluster, profile=measure(model, cluster, repeats=7))
-    first = think(problem, MANNER, "best", World(), None).found[0][0]
+    first = think(problem, SCAN, "best", World(), None).found[0][0]
     arrivals_s = [1.5 + second for second in range(REQUESTS)]
-    foreseen = rehearse(problem, first, policy_of("table"), arrivals_s, manner=MANNER, rules=RULES, known=problem)
-    solution = Solution(problem=problem, plan=first, cost=evaluate(problem, first), solver=MANNER.solver)
+    foreseen = rehearse(problem, first, policy_of("table"), arrivals_s, manner=SCAN, rules=RULES, known=problem)
+    solution = Solution(problem=problem, plan=first, cost=evaluate(problem, first), solver=SCAN.solver)
     with hocket.deploy(solution, models=model, policy="table", rules=RULES) as live:
         found_s = _lived(live, random_inputs(model.graph), arrivals_s)
         switches = live.status().counts["switches"]

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from hocket.cluster import Cluster, Direction, RateTrace
+from hocket.cluster import RateTrace
 from hocket.control.live import events
 from hocket.control.live.facts import Facts, World
 from hocket.control.live.policy import Policy
 from hocket.control.live.state import Rules
 from hocket.control.live.step import begin, step
-from hocket.control.live.thinking import Manner, facts_of, programs_of, stated, think
+from hocket.control.live.thinking import Manner, described, facts_of, programs_of, stated, think
 from hocket.cost import Problem
 from hocket.cost.engine import Durations, Job, timeline
 from hocket.cost.evaluate import durations, entries_of
@@ -105,21 +105,6 @@ def latencies(
         ended = [span.stop_s - span.start_s for span in reality.served(plan, 0, at_s) if span.kind == "request"]
         found.append(ended[0] if ended else math.inf)
     return found
-
-
-def described(cluster: Cluster) -> Cluster:
-    """The cluster with the mean rate in place of every trace: what is known before anything is seen."""
-    links = tuple(link.replace(up=_mean(link.up), down=_mean(link.down)) for link in cluster.links)
-    media = tuple(
-        medium if medium.trace is None
-        else medium.replace(bytes_per_s=medium.trace.mean_bytes_per_s, trace=None)
-        for medium in cluster.media
-    )  # fmt: skip
-    return cluster.replace(links=links, media=media)
-
-
-def _mean(direction: Direction) -> Direction:
-    return direction if direction.trace is None else Direction(bytes_per_s=direction.trace.mean_bytes_per_s)
 
 
 class _Reality:

@@ -14,7 +14,7 @@ from hocket.control.live.facts import Facts, World
 from hocket.control.live.keeper import Keeper
 from hocket.control.live.shelf import Shelf
 from hocket.control.live.step import calm
-from hocket.control.live.thinking import changed, facts_of
+from hocket.control.live.thinking import facts_of, foreseen
 from hocket.cost import Problem
 from hocket.errors import LateError, NodeError, PlanError
 from hocket.plan import Plan
@@ -218,7 +218,7 @@ class LiveSession:
         return None if number < 0 else self._shelf.plan(number)
 
     def _facts(self, plan: Plan) -> Facts:
-        return facts_of(changed(self.problem, World()), plan)
+        return facts_of(foreseen(self.problem, World()), plan)
 
     # ------------------------------------------------------------ what is known
 

@@ -68,7 +68,7 @@ def think(problem: Problem, manner: Manner, kind: str, world: World, current: Pl
         current_value = value_of(problem, world, current)
         if kind == "best" and current_value is not None and all(facts.value > current_value for _, facts in found):
             # A search may miss what it found before; the plan in force is always a candidate.
-            found.insert(0, (current, facts_of(changed(problem, world), current)))
+            found.insert(0, (current, facts_of(foreseen(problem, world), current)))
     return Thoughts(tuple(found), "" if found else sentence, current_value)
 
 
@@ -98,7 +98,7 @@ def _best(problem: Problem, manner: Manner, world: World) -> tuple[Plan, Facts] 
 
     def work() -> tuple[Plan, Facts] | str:
         try:
-            there = changed(problem, world)
+            there = foreseen(problem, world)
             plan = solve(
                 there, _solver(problem, manner.solver), seed=manner.seed, time_limit_s=manner.time_limit_s
             ).plan
@@ -120,7 +120,7 @@ def value_of(problem: Problem, world: World, plan: Plan) -> float | None:
 
     def work() -> float | None:
         try:
-            cost = evaluate(changed(problem, world), plan)
+            cost = evaluate(foreseen(problem, world), plan)
         except HocketError:
             return None
         value = _seconds(cost) if problem.objective.metric == "latency" else cost.value
@@ -218,12 +218,37 @@ def stated(cluster: Cluster) -> World:
     return World(rates=rates, delays={(wire.source, wire.target): wire.latency_s for wire in wires})
 
 
+def described(cluster: Cluster) -> Cluster:
+    """The cluster with the mean rate in place of every trace: what is known before anything is seen."""
+    links = tuple(link.replace(up=_steady(link.up), down=_steady(link.down)) for link in cluster.links)
+    media = tuple(
+        medium if medium.trace is None
+        else medium.replace(bytes_per_s=medium.trace.mean_bytes_per_s, trace=None)
+        for medium in cluster.media
+    )  # fmt: skip
+    return cluster.replace(links=links, media=media)
+
+
+def _steady(direction: Direction) -> Direction:
+    return direction if direction.trace is None else Direction(bytes_per_s=direction.trace.mean_bytes_per_s)
+
+
 def faster(problem: Problem, world: World, factor: float) -> World:
     """A world in which every link is faster by a factor than it was seen or, unseen, than stated."""
     if factor == 1.0:
         return world
     rates = {hop: rate * factor for hop, rate in {**stated(problem.cluster).rates, **world.rates}.items()}
     return replace(world, rates=rates)
+
+
+def foreseen(problem: Problem, world: World) -> Problem:
+    """The problem as planners count with it: a link that follows a trace, and over which nothing was seen, has its
+    mean, for nobody knows what will come.
+
+    Raises:
+        ClusterError, PlanError: the task's own nodes are missing.
+    """
+    return changed(problem.replace(cluster=described(problem.cluster)), world)
 
 
 def changed(problem: Problem, world: World) -> Problem:
