@@ -29,6 +29,7 @@ from hocket.control.live.thinking import Manner, think
 from hocket.control.measure import measure
 from hocket.cost import Problem, evaluate
 from hocket.graph.execute import random_inputs
+from hocket.graph.model import Model
 from hocket.plan import Plan
 from hocket.plan.calibrate import calibrated
 from hocket.solvers import Solution
@@ -71,30 +72,40 @@ def rows() -> list[Row]:
     )
     found = [each for of_model in by_model for each in of_model]
     figures = [row for policy in POLICIES for row in (*_figures(policy, found, note), _deployed(policy, by_model))]
-    return [*figures, sampled(traces[1])]
+    return [*figures, sampled(traces[1:6:2])]
 
 
-def sampled(trace: RateTrace) -> Row:
-    """A minute of it live, on emulated links, against the same minute rehearsed."""
+def sampled(traces: Sequence[RateTrace]) -> Row:
+    """A minute of some traces live, on emulated links, against the same minutes rehearsed."""
     model = calibrated(hocket.load_model(model_path(SAMPLE)))
-    way = Direction(trace=trace)
-    described = two(way)
+    described = two(Direction(bytes_per_s=STATED))
     phone, edge = described.nodes
     cluster = described.replace(nodes=(phone.replace(slowdown=SLOWDOWN), edge))
-    problem = hocket.problem_for(model.graph, cluster, profile=measure(model, cluster, repeats=7))
+    profile = measure(model, cluster, repeats=7)
+    pairs = []
+    for trace in traces:
+        real = cluster.replace(links=two(Direction(trace=trace)).links)
+        problem = hocket.problem_for(model.graph, real, profile=profile)
+        pairs.append(_minute(problem, model))
+    lived_s, foreseen_s = map(sum, zip(*pairs, strict=True))
+    value = lived_s / foreseen_s
+    each = ", ".join(f"{one / other:.2f}" for one, other in pairs)
+    note = (
+        f"{SAMPLE}, policy table, {REQUESTS} requests on each of {len(pairs)} traces, one a s, phone {SLOWDOWN:g} times"
+        f" slower than the host; each trace: {each}"
+    )
+    return Row("mean latency live / rehearsed", value, "x", "0.9 to 1.1", 0.9 <= value <= 1.1, note)
+
+
+def _minute(problem: Problem, model: Model) -> tuple[float, float]:
+    """Mean latency of a minute live, and rehearsed."""
     first = think(problem, SCAN, "best", World(), None).found[0][0]
     arrivals_s = [1.5 + second for second in range(REQUESTS)]
     foreseen = rehearse(problem, first, policy_of("table"), arrivals_s, manner=SCAN, rules=RULES, known=problem)
     solution = Solution(problem=problem, plan=first, cost=evaluate(problem, first), solver=SCAN.solver)
     with hocket.deploy(solution, models=model, policy="table", rules=RULES) as live:
         found_s = _lived(live, random_inputs(model.graph), arrivals_s)
-        switches = live.status().counts["switches"]
-    value = statistics.fmean(found_s) / foreseen.mean_s
-    note = (
-        f"{SAMPLE}, policy table, {REQUESTS} requests, one a s, first trace of odd position, phone {SLOWDOWN:g} times"
-        f" slower than the host; {foreseen.mean_s:.3f} s rehearsed with {foreseen.switches} switches, {switches} live"
-    )
-    return Row("mean latency live / rehearsed", value, "x", "0.9 to 1.1", 0.9 <= value <= 1.1, note)
+    return statistics.fmean(found_s), foreseen.mean_s
 
 
 def _lived(live: Live, inputs: Mapping[str, np.ndarray], arrivals_s: Sequence[float]) -> list[float]:
