@@ -2,6 +2,7 @@
 
 import _thread
 import sys
+import threading
 
 import typer
 
@@ -39,8 +40,11 @@ def main() -> None:
 
 
 def _unraisable(problem: "sys.UnraisableHookArgs") -> None:
-    """Let an interrupt through that came while a message was freed: where pyzmq frees one nothing can be raised."""
+    """Let an interrupt through that came while a message was freed: where pyzmq frees one nothing can be raised.
+
+    Nor can it be here, so it comes again in a moment, from another thread.
+    """
     if issubclass(problem.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
+        threading.Timer(0.01, _thread.interrupt_main).start()
     else:
         sys.__unraisablehook__(problem)

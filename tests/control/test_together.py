@@ -199,7 +199,7 @@ def test_a_single_run_is_a_report_as_ever() -> None:
 
 SCRIPT = """
 import sys
-sys.path[:0] = [{here!r}, {root!r}]
+sys.path[:0] = [{here!r}, {tests!r}, {root!r}]
 from test_together import PEERS, several
 from hocket.control.together import run
 if __name__ == "__main__":
@@ -215,7 +215,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_a_run_of_several_tasks_ends_its_nodes_end(number: int) -> None:
     here = Path(__file__).parent
-    script = SCRIPT.format(here=str(here), root=str(here.parent.parent))
+    script = SCRIPT.format(here=str(here), tests=str(here.parent), root=str(here.parent.parent))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"measuring\n"
