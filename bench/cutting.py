@@ -97,14 +97,15 @@ def _streaming_gains(problem: Problem, plan: Plan, model: Model) -> list[float]:
     gains = []
     with open_session(problem, plan, model, cpus=CPUS) as two, open_session(problem, alone, model, cpus=CPUS) as one:
         for _ in range(PAIRS):
-            gains.append(_stream_s(one, model) / _stream_s(two, model))
+            gains.append(stream_s(one, model, STREAMED) / stream_s(two, model, STREAMED))
     return gains
 
 
-def _stream_s(session: Session, model: Model) -> float:
+def stream_s(session: Session, model: Model, count: int) -> float:
+    """Seconds from the first of some requests to the last answer, here, where the requests come from."""
     feeds = random_inputs(model.graph)
     start = time.perf_counter()
-    for _ in session.stream(feeds for _ in range(STREAMED)):
+    for _ in session.stream(feeds for _ in range(count)):
         pass
     return time.perf_counter() - start
 

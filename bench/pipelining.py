@@ -9,26 +9,22 @@ import os
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.cutting import CPUS
+from bench.cutting import CPUS, stream_s
 from bench.peers import Peer, has, pairs_of, row, skipped
 from bench.setup import two_nodes
 from bench.table import Row
 from hocket.control.sessions import open_session
 from hocket.cost import problem_for
 from hocket.graph import Graph
-from hocket.graph.execute import random_inputs
-from hocket.graph.model import Model
 from hocket.graph.onnx import load_model
 from hocket.plan import Plan
 from hocket.plan.calibrate import calibrated
 from hocket.plan.placement import plan_for
-from hocket.runtime.session import Session
 from hocket.zoo import model_path
 
 ITEMS, PAIRS = 32, 7
@@ -74,9 +70,9 @@ def _row(case: Case, python: str, pairs: int) -> Row:
     problem = problem_for(model.graph, two_nodes())
     plan = _plan(case, problem.task.name, model.graph)
     with open_session(problem, plan, model, cpus=CPUS) as session, _stages(case.model, python) as stages:
-        _ours(session, model)
+        stream_s(session, model, ITEMS)
         version = _check(stages)
-        rates = pairs_of(lambda: ITEMS / _ours(session, model), lambda: ITEMS / _theirs(stages), pairs)
+        rates = pairs_of(lambda: ITEMS / stream_s(session, model, ITEMS), lambda: ITEMS / _theirs(stages), pairs)
     note = f"{case.cut}, {ITEMS} items, 1 thread each, loopback, nothing emulated; torch {version}, ScheduleGPipe, gloo"
     return row(figure, rates, case.target, "items/s", note)
 
@@ -117,12 +113,3 @@ def _theirs(stages: list[Peer]) -> float:
     for stage in stages:
         stage.tell()
     return float([stage.answer() for stage in stages][-1]["seconds"])
-
-
-def _ours(session: Session, model: Model) -> float:
-    """Seconds from the first request to the last answer, here, where the requests come from."""
-    feeds = random_inputs(model.graph)
-    start_s = time.perf_counter()
-    for _ in session.stream(feeds for _ in range(ITEMS)):
-        pass
-    return time.perf_counter() - start_s

@@ -19,8 +19,8 @@ from hocket.graph import Graph
 from hocket.graph.execute import Runner
 from hocket.graph.topology import live
 from hocket.language.language_model import LanguageModel
-from hocket.language.perplexity import surprises
-from hocket.language.planning import layer_of
+from hocket.language.perplexity import surprises, windows
+from hocket.language.planning import front_size
 from hocket.language.session import check_tokens
 from hocket.nouns import Value
 from hocket.plan.build import subgraph
@@ -107,8 +107,7 @@ class Crossing:
     """
 
     def __init__(self, model: LanguageModel, tokens: Sequence[int], layer: int, *, window: int = 512) -> None:
-        _check(model, tokens, window)
-        self._pieces = _pieces(tokens, window)
+        self._pieces = _read_pieces(model, tokens, window)
         self._length = len(self._pieces[0]) - 1
         whole = model.model(sequence=self._length, capacity=self._length, logits="all")
         graph = whole.graph
@@ -181,40 +180,13 @@ def without_lost(hidden: np.ndarray, loss: float, *, seed: int, packet_bytes: in
     return np.where(np.repeat(lost, min(numbers, width), axis=-1)[..., :width], np.zeros_like(hidden), hidden)
 
 
-def front_size(graph: Graph, layer: int) -> int:
-    """How many of a decoder's operators, from the first, are on the device that has so many layers.
-
-    Raises:
-        GraphError: more layers than there are.
-    """
-    count = layer_count(graph)
-    if not 0 <= layer <= count or count == 0:
-        raise GraphError(f"a device has 0 to {count} layers of {graph.name!r}, got {layer}; give another number")
-    layers = [layer_of(operator.name) for operator in graph.operators]
-    behind = max(position for position, number in enumerate(layers) if number is not None) + 1
-    return layers.index(layer) if layer < count else behind
-
-
-def layer_count(graph: Graph) -> int:
-    """How many layers a decoder has."""
-    return len({layer_of(operator.name) for operator in graph.operators} - {None})
-
-
-def _check(model: LanguageModel, tokens: Sequence[int], window: int) -> None:
+def _read_pieces(model: LanguageModel, tokens: Sequence[int], window: int) -> list[list[int]]:
+    """What is read together, as `perplexity` cuts a text."""
     if not model.weights:
         raise GraphError(f"foretelling takes weights, and {model.config.name!r} has none; load a model with weights")
-    if len(tokens) < 2 or not 2 <= window <= model.config.context:
-        raise GraphError(
-            f"a window of 2 to {model.config.context} tokens and a text of at least 2 are needed, got {window} and"
-            f" {len(tokens)}; give others"
-        )
+    pieces = windows(tokens, window, model.config.context)
     check_tokens(tokens, model.config.vocabulary, 0, len(tokens))
-
-
-def _pieces(tokens: Sequence[int], window: int) -> list[list[int]]:
-    """As `perplexity` cuts a text; a last token on its own is not foretold."""
-    pieces = [list(tokens[start : start + window]) for start in range(0, len(tokens), window)]
-    return [piece for piece in pieces if len(piece) > 1]
+    return pieces
 
 
 def _needs(graph: Graph, operators: range) -> list[str]:

@@ -22,21 +22,36 @@ def perplexity(session: DecoderSession, tokens: Sequence[int], *, window: int = 
     Raises:
         GraphError: too few tokens, or a window that does not fit.
     """
-    if len(tokens) < 2 or not 2 <= window <= session.capacity:
-        raise GraphError(
-            f"a window of 2 to {session.capacity} tokens and a text of at least 2 are needed, got {window} and"
-            f" {len(tokens)}; give others"
-        )
     surprise, count = 0.0, 0
-    for start in range(0, len(tokens) - 1, window):
-        piece = list(tokens[start : start + window])
-        if len(piece) < 2:
-            break
+    for piece in windows(tokens, window, session.capacity):
         session.rewind()
         scores = session.read(piece[:-1])
         surprise += float(surprises(scores, piece[1:]).sum())
         count += len(piece) - 1
     return float(np.exp(surprise / count))
+
+
+def windows(tokens: Sequence[int], window: int, most: int) -> list[list[int]]:
+    """The pieces of a text that are read together; a last token on its own is not foretold.
+
+    Args:
+        tokens: at least two.
+        window: tokens of a piece.
+        most: that can be read together.
+
+    Raises:
+        GraphError: too few tokens, or a window that does not fit.
+
+    >>> windows([5, 6, 7, 8, 9], 2, 10)
+    [[5, 6], [7, 8]]
+    """
+    if len(tokens) < 2 or not 2 <= window <= most:
+        raise GraphError(
+            f"a window of 2 to {most} tokens and a text of at least 2 are needed, got {window} and {len(tokens)}; give"
+            " others"
+        )
+    pieces = [list(tokens[start : start + window]) for start in range(0, len(tokens), window)]
+    return [piece for piece in pieces if len(piece) > 1]
 
 
 def surprises(scores: np.ndarray, tokens: Sequence[int]) -> np.ndarray:

@@ -103,13 +103,28 @@ def capacity_of(graph: Graph) -> int:
     return graph.buffers[0].shape[2]
 
 
+def front_size(graph: Graph, layer: int) -> int:
+    """How many of a decoder's operators, from the first, are on the device that has so many layers.
+
+    Raises:
+        GraphError: more layers than there are.
+    """
+    count = layer_count(graph)
+    if not 0 <= layer <= count or count == 0:
+        raise GraphError(f"a device has 0 to {count} layers of {graph.name!r}, got {layer}; give another number")
+    layers = [layer_of(operator.name) for operator in graph.operators]
+    behind = max(position for position, number in enumerate(layers) if number is not None) + 1
+    return layers.index(layer) if layer < count else behind
+
+
+def layer_count(graph: Graph) -> int:
+    """How many layers a decoder has."""
+    return len({layer_of(operator.name) for operator in graph.operators} - {None})
+
+
 def _behind(graph: Graph, layers: int) -> str:
     """What the next layer reads of the first ones."""
-    names = [operator.name for operator in graph.operators]
-    numbers = [layer_of(name) for name in names]
-    count = max((number for number in numbers if number is not None), default=-1) + 1
+    count = layer_count(graph)
     if not 0 <= layers <= count:
         raise GraphError(f"private are 0 to {count} layers of {graph.name!r}, got {layers}; give another number")
-    if layers == 0:
-        return names[next(i for i, number in enumerate(numbers) if number == 0) - 1]
-    return names[max(i for i, number in enumerate(numbers) if number == layers - 1)]
+    return graph.operators[front_size(graph, layers) - 1].name

@@ -8,8 +8,8 @@ import numpy as np
 from hocket.errors import GraphError, PlanError
 from hocket.graph import Graph
 from hocket.language.language_model import LanguageModel
-from hocket.language.lossy import PACKET_BYTES, Crossing, front_size, layer_count
-from hocket.language.planning import layer_of
+from hocket.language.lossy import PACKET_BYTES, Crossing
+from hocket.language.planning import front_size, layer_count, layer_of
 
 
 class Quality:

@@ -14,7 +14,8 @@ from hocket.errors import ClusterError, GraphError, PlanError
 from hocket.language.config import PRESETS, Config
 from hocket.language.divided import dividable
 from hocket.language.language_model import LanguageModel
-from hocket.language.lossy import Channel, Crossing, front_size, layer_count
+from hocket.language.lossy import Channel, Crossing
+from hocket.language.planning import front_size, layer_count
 from hocket.language.split_rewards import Quality, layer_bytes, loads, moving_costs
 from hocket.language.splitting import SplitProblem, neighbouring
 
