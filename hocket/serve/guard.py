@@ -47,6 +47,11 @@ class Call:
         if self.slot is not None:
             self.slot.hold(work)
 
+    def end(self) -> None:
+        """Nothing is left but to send the last of the answer."""
+        if self.slot is not None:
+            self.slot.leave()
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -65,6 +70,8 @@ class Events:
     first: bytes
     """Made before anything is sent, so that what fails early has a status of its own."""
     rest: AsyncGenerator[bytes, None]
+    last: bytes
+    """Tells the client that the answer is complete."""
 
 
 Work = Callable[[Call], Awaitable[Reply | Events]]
@@ -145,7 +152,9 @@ class Guard:
 
     async def _answer(self, call: Call, wire: "_Wire") -> None:
         reply = await self._work(call)
+        # A client that has all of its answer may ask again at once, and must find the place free.
         if isinstance(reply, Reply):
+            call.end()
             await wire.whole(reply)
             return
         async with contextlib.aclosing(reply.rest) as rest:
@@ -153,7 +162,8 @@ class Guard:
             await wire.piece(reply.first)
             async for piece in rest:
                 await wire.piece(piece)
-            await wire.end()
+        call.end()
+        await wire.end(reply.last)
 
 
 class _GoneError(Exception):
@@ -184,9 +194,9 @@ class _Wire:
         """Send some of the body; waits while the client does not read."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end(self) -> None:
-        """The body is complete."""
-        await self._send({"type": "http.response.body", "body": b""})
+    async def end(self, data: bytes) -> None:
+        """Send the last of the body."""
+        await self._send({"type": "http.response.body", "body": data})
 
     async def fail(self, failure: Failure, shape: Shape) -> None:
         """Tell of a failure, by status or, after the head, as the last event."""
@@ -197,8 +207,7 @@ class _Wire:
         # A client that reads nothing must not hold this up, too: without an end, the connection is closed.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD_S):
-                await self.piece(event(shape(failure)))
-                await self.end()
+                await self.end(event(shape(failure)))
 
 
 async def _while_there(receive: Receive, work: Awaitable[None]) -> None:

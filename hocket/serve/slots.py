@@ -49,13 +49,21 @@ class Slot:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._left = 1
+        self._asked = True
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._part(None)
+        self.leave()
+
+    def leave(self) -> None:
+        """The request has ended; more than once is once."""
+        with self._lock:
+            asked, self._asked = self._asked, False
+        if asked:
+            self._part(None)
 
     def hold(self, work: "Future[Any]") -> None:
         """Keep the slot until some work has ended, too."""

@@ -160,6 +160,20 @@ def test_more_requests_than_allowed_are_sent_away() -> None:
         assert http.post("/v2/models/echo/infer", json=infer()).status_code == 200
 
 
+def test_who_has_an_answer_finds_its_place_free() -> None:
+    asked = {"model": "parrot", "prompt": "abc", "max_tokens": 2, "stream": True}
+    with (
+        served([Echo()], [Parrot()], limits=Limits(under_way=1)) as found,
+        httpx.Client(base_url=found.url, timeout=10.0) as http,
+    ):
+        for _ in range(100):
+            assert http.post("/v2/models/echo/infer", json=infer()).status_code == 200
+            assert http.post("/v1/completions", json={**asked, "stream": False}).status_code == 200
+            with http.stream("POST", "/v1/completions", json=asked) as answer:
+                assert answer.status_code == 200
+                assert any("[DONE]" in line for line in answer.iter_lines())
+
+
 def test_a_model_that_ignores_its_deadline_is_late_anyway() -> None:
     class Deaf(Echo):
         def submit(self, inputs: Any, *, deadline_s: float | None = None) -> Any:

@@ -135,7 +135,7 @@ class OpenAi:
             got = [piece async for piece in pieces]
             return json_reply(answer.whole("".join(piece.text for piece in got), got[-1]))
         events = _events(answer, pieces, with_role=style is _CHAT, with_usage=wish.usage_wanted)
-        return Events(await anext(events), events)
+        return Events(await anext(events), events, _DONE)
 
     async def _counted(self, model: str, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
         """The same pieces, and their tokens in the metrics."""
@@ -164,4 +164,3 @@ async def _events(
                 yield event(answer.chunk("", piece.finish))
     if with_usage:
         yield event(answer.counts(tokens))
-    yield _DONE

@@ -74,11 +74,13 @@ async def written(
     thread = ThreadPoolExecutor(1, thread_name_prefix="hocket-write")
     pieces = write(writer, prompt, options, stop)
     loop = asyncio.get_running_loop()
+    complete = False
     try:
         while (piece := await loop.run_in_executor(thread, next, pieces, None)) is not None:
             yield piece
+        complete = True
     finally:
         stop.set()
-        # The thread is at most in the middle of a token; only then can the generator be closed.
-        hold(thread.submit(pieces.close))
+        if not complete:  # the thread is at most in the middle of a token; only then can the generator be closed
+            hold(thread.submit(pieces.close))
         thread.shutdown(wait=False)
