@@ -8,8 +8,8 @@ from io import StringIO
 from threading import Thread
 
 import pytest
+from live_sessions import CLUSTER, Expected, cut, solution_of, until
 from rich.console import Console
-from test_live import CLUSTER, Expected, cut, solution_of, until
 
 import hocket as package
 from hocket.cli import top

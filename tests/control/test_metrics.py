@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from live_sessions import CLUSTER, Expected, cut, solution_of, until
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from test_live import CLUSTER, Expected, cut, solution_of, until
 
 import hocket
 from hocket.cluster import read_toml

@@ -2,7 +2,7 @@
 
 import threading
 
-from test_live import CLUSTER, Expected, cut, solution_of, until
+from live_sessions import CLUSTER, Expected, cut, solution_of, until
 
 import hocket
 from hocket.cluster import read_toml

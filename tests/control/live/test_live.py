@@ -2,39 +2,24 @@
 
 import asyncio
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import numpy as np
 import pytest
+from live_sessions import CLUSTER, Expected, cut, solution_of, until
 
 import hocket
 from hocket.cluster import read_toml
 from hocket.control.live.deploy import Live, deploy
 from hocket.control.live.state import Recovery, Rules
-from hocket.cost import Problem, evaluate, problem_for
+from hocket.cost import Problem, problem_for
 from hocket.errors import FormatError, LateError, NodeError, PlanError
-from hocket.graph.execute import Runner, random_inputs
+from hocket.graph.execute import Runner
 from hocket.graph.model import Model
-from hocket.plan import Plan
 from hocket.plan.build import whole
 from hocket.plan.placement import plan_for
 from hocket.runtime.inproc import Network
-from hocket.solvers import Solution
 from hocket.zoo.listing import model_path
-
-CLUSTER = """
-format = "hocket.cluster/1"
-[[node]]
-name = "a"
-speed = "2 GFLOP/s"
-[[node]]
-name = "b"
-speed = "20 GFLOP/s"
-[[node]]
-name = "c"
-speed = "15 GFLOP/s"
-""" + "".join(f'[[link]]\nbetween = ["{one}", "{other}"]\nrate = "2 Gbit/s"\n' for one, other in ("ab", "ac", "bc"))
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +32,6 @@ def problem(model: Model) -> Problem:
     return problem_for(model.graph, read_toml(CLUSTER))
 
 
-def cut(problem: Problem, *nodes: str) -> Plan:
-    """The operators in equal runs on some nodes."""
-    graph = problem.task.graph
-    count = len(graph.operators)
-    return plan_for(problem.task.name, graph, [nodes[i * len(nodes) // count] for i in range(count)])
-
-
-def solution_of(problem: Problem, plan: Plan) -> Solution:
-    return Solution(problem=problem, plan=plan, cost=evaluate(problem, plan), solver="chain_dp")
-
-
 @pytest.fixture
 def live(problem: Problem, model: Model) -> Iterator[Live]:
     before = threading.active_count()
@@ -66,27 +40,6 @@ def live(problem: Problem, model: Model) -> Iterator[Live]:
     with deploy(solution_of(problem, plan), models=model, policy="static", rules=rules, network=Network()) as session:
         yield session
     until(lambda: threading.active_count() <= before)
-
-
-def until(holds: Callable[[], bool], most_s: float = 20.0) -> None:
-    """Wait until something holds."""
-    end_s = time.monotonic() + most_s
-    while not holds():
-        assert time.monotonic() < end_s, "it did not come to be in time"
-        time.sleep(0.01)
-
-
-class Expected:
-    """Inputs and what the whole model makes of them."""
-
-    def __init__(self, model: Model, kinds: int = 3) -> None:
-        runner = Runner(model, whole(model))
-        self.inputs = [random_inputs(model.graph, seed=seed) for seed in range(kinds)]
-        self.outputs = [runner.run(inputs) for inputs in self.inputs]
-
-    def check(self, number: int, outputs: Mapping[str, np.ndarray]) -> None:
-        for name, expected in self.outputs[number % len(self.outputs)].items():
-            np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from test_live import CLUSTER, Expected, cut, solution_of, until
+from live_sessions import CLUSTER, Expected, cut, solution_of, until
 
 import hocket
 from hocket.cluster import read_toml
