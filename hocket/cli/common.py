@@ -38,6 +38,9 @@ Context = Annotated[int | None, typer.Option(help="Most tokens of a text; absent
 PrecisionOption = Annotated[
     str, typer.Option("--precision", help="Of a language model's matrices: float32, float16, int8 or int4.")
 ]
+CandidatesOption = Annotated[
+    int, typer.Option("--candidates", help="The next token is one of so many likeliest; 0 = any.", min=0)
+]
 ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="A cluster file (TOML or JSON).")]
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="A solution that `hocket solve -o` wrote.")]
 

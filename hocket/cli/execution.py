@@ -7,6 +7,7 @@ import typer
 
 from hocket import view
 from hocket.cli.common import (
+    CandidatesOption,
     ClusterArgument,
     Context,
     Json,
@@ -28,7 +29,7 @@ from hocket.control.together import SeveralFigures, is_single
 from hocket.control.together import run as run_solution
 from hocket.errors import FormatError, PlanError
 from hocket.graph.model import Model
-from hocket.language.divided import dividable
+from hocket.language.divided import USUAL_CANDIDATES, dividable
 from hocket.language.live import is_language_model, read_language_model
 from hocket.language.planning import usual_capacity
 
@@ -43,6 +44,7 @@ def measure(
     repeats: Annotated[int, typer.Option(help="Calls that the medians are taken of.")] = 15,
     context: Context = None,
     precision: PrecisionOption = "float32",
+    candidates: CandidatesOption = USUAL_CANDIDATES,
     tokens: Annotated[int, typer.Option(help="New ones in a step of a language model; 1 = decoding.", min=1)] = 1,
     keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
     plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
@@ -51,7 +53,7 @@ def measure(
     """Measure every operator of a model on every node of a cluster."""
     with progress_bar(quiet=json) as tell:
         profile = measure_model(
-            _model_of(model, shape, context, precision, tokens),
+            _model_of(model, shape, context, precision, tokens, candidates),
             load_cluster(cluster),
             repeats=repeats,
             progress=tell,
@@ -74,19 +76,22 @@ def measure(
         view.print_table(f"{profile.graph}: seconds of the whole model", rows)
 
 
-def _model_of(name: str, shape: list[str] | None, context: int | None, precision: str, tokens: int) -> Model:
+def _model_of(
+    name: str, shape: list[str] | None, context: int | None, precision: str, tokens: int, candidates: int
+) -> Model:
     """A model of the zoo or of a file; of a language model, a step."""
     if not is_language_model(name):
-        if context is not None or tokens != 1 or precision != "float32":
+        if (context, tokens, precision, candidates) != (None, 1, "float32", USUAL_CANDIDATES):
             raise FormatError(
-                f"--context, --tokens and --precision are for language models, and {name!r} is read as another; leave"
-                " them out"
+                f"--context, --tokens, --precision and --candidates are for language models, and {name!r} is read as"
+                " another; leave them out"
             )
         return read_model(name, parse_shapes(shape))
     if shape:
         raise FormatError("the shapes of a language model follow from --tokens and --context; leave --shape out")
     language = read_language_model(name, precision)
-    return dividable(language, capacity=context or usual_capacity(language.config), tokens=tokens)
+    capacity = context or usual_capacity(language.config)
+    return dividable(language, capacity=capacity, tokens=tokens, candidates=candidates)
 
 
 def run(

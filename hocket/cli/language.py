@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from hocket.cli.common import (
+    CandidatesOption,
     Context,
     Json,
     LanguageArgument,
@@ -22,7 +23,7 @@ from hocket.cluster import load_cluster
 from hocket.control.measure import measure as measure_model
 from hocket.control.progress import Progress
 from hocket.errors import FormatError
-from hocket.language.divided import dividable
+from hocket.language.divided import USUAL_CANDIDATES, dividable
 from hocket.language.exports import export as export_plan
 from hocket.language.exports import with_whole_layers
 from hocket.language.language_model import LanguageModel
@@ -60,6 +61,7 @@ def generate(
     measure: Annotated[bool, typer.Option("--measure", help="Measure the model on the nodes before planning.")] = False,
     context: Context = None,
     precision: PrecisionOption = "float32",
+    candidates: CandidatesOption = USUAL_CANDIDATES,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the solution here.")] = None,
     keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
     plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
@@ -78,7 +80,7 @@ def generate(
             tokens = _tokens(language, prompt, system, raw=raw)
             known = Profile.load(profile) if profile else None
             solution = _planned(
-                language, where, solver, objective, known, context, divide, tell, reach if measure else None
+                language, where, solver, objective, known, context, candidates, divide, tell, reach if measure else None
             )
         if output:
             solution.save(output)
@@ -113,6 +115,7 @@ def _planned(
     objective: str,
     profile: Profile | None,
     context: int | None,
+    candidates: int,
     divide: bool,
     tell: Progress,
     measuring: dict[str, Any] | None,
@@ -126,7 +129,7 @@ def _planned(
     if where.suffix == ".json":
         return read_solution(where)
     cluster = load_cluster(where)
-    divided = dividable(model, capacity=context or _capacity(model, profile))
+    divided = dividable(model, capacity=context or _capacity(model, profile), candidates=candidates)
     if measuring is not None:
         profile = measure_model(divided, cluster, repeats=_REPEATS, progress=tell, **measuring)
     tell("planning", 0, 1)

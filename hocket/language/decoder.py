@@ -5,6 +5,7 @@
     total_length   int32 [1]                        tokens so far, the new ones included: last_position + 1
     past_key.i     float32 [batch, kv heads, capacity, head size], past_value.i alike
     logits         float32 [batch, 1 or sequence, vocabulary]
+    or candidates  float32 [batch, 2, so many]      scores of the likeliest tokens, then the tokens
     present_key.i, present_value.i                  as past_key.i
 
 The caches are buffers of a fixed capacity, filled from the front: the attention writes the new keys behind the old
@@ -23,6 +24,8 @@ from hocket.language.matrices import linear, lookup, scores
 from hocket.language.writer import Dim, Writer
 
 Logits = Literal["last", "all"]
+CANDIDATES = "candidates"
+"""Name of the output that stands for the logits where only the likeliest tokens have scores."""
 
 
 class _Build(NamedTuple):
@@ -37,7 +40,7 @@ class _Build(NamedTuple):
     """Cosines and sines of the rotation; () where positions are learned."""
 
 
-def decoder(config: Config, *, plain: bool = False, logits: Logits = "last") -> onnx.ModelProto:
+def decoder(config: Config, *, plain: bool = False, logits: Logits = "last", candidates: int = 0) -> onnx.ModelProto:
     """The graph of a decoder without its weights, its sizes `batch`, `sequence` and `capacity` symbolic.
 
     Args:
@@ -45,6 +48,7 @@ def decoder(config: Config, *, plain: bool = False, logits: Logits = "last") -> 
         plain: with operators of the ONNX standard only (operator set 23). The caches then are as long as what they
             hold, `past` before and `total` after, and positions follow from that: no input tells them.
         logits: of the last token alone, or of all new ones.
+        candidates: after the last token, only the scores of so many likeliest tokens are an output; 0 = of all.
     """
     write = Writer()
     write.input("tokens", "int64", ("batch", "sequence"))
@@ -58,7 +62,10 @@ def decoder(config: Config, *, plain: bool = False, logits: Logits = "last") -> 
     wanted = plain or config.family == "gpt2"
     build = _Build(write, config, attend, place(write) if wanted else "", _tables(write, config))
     _write_layers(build, logits)
-    write.output("logits", "float32", ("batch", "sequence" if logits == "all" else 1, config.vocabulary))
+    if candidates:
+        _write_candidates(write, candidates)
+    else:
+        write.output("logits", "float32", ("batch", "sequence" if logits == "all" else 1, config.vocabulary))
     for layer in range(config.layers):
         for name in cache_names(layer):
             write.output(f"present_{name}", "float32", _cache(config, "total" if plain else "capacity"))
@@ -95,6 +102,13 @@ def _write_layers(build: _Build, logits: Logits) -> None:
     if logits == "last":
         x = write.add("last", "Gather", x, write.constant("minus_one", np.array([-1])), axis=1)
     scores(write, config, x, last=logits == "last")
+
+
+def _write_candidates(write: Writer, count: int) -> None:
+    """The likeliest tokens in one tensor, so that they are one message: numbers of tokens are exact as float32."""
+    best = write.add(f"{CANDIDATES}.scores", "TopK", "logits", write.integers(count), more=(f"{CANDIDATES}.found",))
+    tokens = write.add(f"{CANDIDATES}.tokens", "Cast", f"{CANDIDATES}.found", to=onnx.TensorProto.FLOAT)
+    write.output(write.add(CANDIDATES, "Concat", best, tokens, axis=1), "float32", ("batch", 2, count))
 
 
 def _attention(build: _Build, layer: int, x: str) -> str:

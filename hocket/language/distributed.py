@@ -9,7 +9,8 @@ import numpy as np
 
 from hocket.control.live.session import LiveSession
 from hocket.errors import LateError, NodeError
-from hocket.language.divided import MOST_TOKENS
+from hocket.language.decoder import CANDIDATES
+from hocket.language.divided import MOST_TOKENS, spread
 from hocket.language.session import check_tokens
 from hocket.runtime.wire import Step
 
@@ -54,7 +55,7 @@ class DistributedReader:
         return len(self._tokens)
 
     def read(self, tokens: Sequence[int]) -> np.ndarray:
-        """Read more tokens; the scores of what follows, float32 [vocabulary].
+        """Read more tokens; the scores of what follows, float32 [vocabulary], -inf where they are not brought.
 
         Raises:
             GraphError: no token, an unknown one, or more than there is room for.
@@ -91,7 +92,10 @@ class DistributedReader:
             futures.append(self._session.submit(inputs, step=Step(self._sequence, first, stop)))
         for future in futures[:-1]:
             future.result()
-        scores: np.ndarray = futures[-1].result().outputs["logits"]
+        outputs = futures[-1].result().outputs
+        if CANDIDATES in outputs:
+            return spread(outputs[CANDIDATES][0], self._vocabulary)
+        scores: np.ndarray = outputs["logits"]
         return scores.reshape(-1)
 
     def _forget(self) -> None:

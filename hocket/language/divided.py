@@ -12,31 +12,38 @@ from hocket.graph.body import write_body
 from hocket.graph.graph import Buffer, Counter, Graph, Tensor
 from hocket.graph.model import Model
 from hocket.graph.onnx import bind_model
+from hocket.language.decoder import CANDIDATES
 from hocket.language.language_model import LanguageModel
 from hocket.program import ABSENT
 
 _COUNTERS: Mapping[str, Literal["last", "total"]] = {"last_position": "last", "total_length": "total"}
 MOST_TOKENS = 256
 """That are read in one request; longer prompts are read in pieces."""
+USUAL_CANDIDATES = 256
+"""Tokens whose scores leave the nodes: a fraction of a percent of what the scores of all would be."""
 
 
-def dividable(model: LanguageModel, *, capacity: int, tokens: int = 1) -> Model:
+def dividable(model: LanguageModel, *, capacity: int, tokens: int = 1, candidates: int = USUAL_CANDIDATES) -> Model:
     """The model of a step with its caches as buffers, which count as memory of the node that has the layer.
 
     Args:
         model: with or without its weights.
         capacity: most tokens of a text; a buffer has room for so many.
         tokens: of the step whose cost is planned: 1 = decoding; a request may bring up to 256 all the same.
+        candidates: the next token is one of so many likeliest, whose scores alone are brought to who chooses; 0 = all
+            scores are brought. So are they where the vocabulary is not much larger.
 
     Raises:
-        GraphError: more capacity than the model's context.
+        GraphError: more capacity than the model's context, or less than no candidates.
     """
     config = model.config
+    if candidates < 0:
+        raise GraphError(f"candidates are 1 or more, or 0 for all scores, got {candidates}; give another number")
     if not 1 <= capacity <= config.context:
         raise GraphError(
             f"a context of {config.name!r} has 1 to {config.context} tokens, got {capacity}; ask for another"
         )
-    proto = _without_presents(model)
+    proto = _without_presents(model, candidates if 2 * candidates < config.vocabulary else 0)
     kept = {cache.past for cache in model.caches} | _COUNTERS.keys()
 
     def bound(batch: int, sequence: int) -> Model:
@@ -58,9 +65,36 @@ def dividable(model: LanguageModel, *, capacity: int, tokens: int = 1) -> Model:
     return replace(step, graph=graph)
 
 
-def _without_presents(model: LanguageModel) -> onnx.ModelProto:
+def candidates_of(graph: Graph) -> int:
+    """How many tokens a graph gives scores of; 0 = all."""
+    shape = graph.tensor[graph.outputs[0]].shape
+    return shape[2] if graph.outputs[0] == CANDIDATES else 0
+
+
+def spread(candidates: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Scores of all tokens from those of the likeliest; the others have no chance.
+
+    Args:
+        candidates: [2, so many], scores and tokens.
+        vocabulary: of the model.
+
+    Raises:
+        GraphError: a token that the model does not have.
+
+    >>> spread(np.array([[0.9, 0.5], [2, 0]], np.float32), 4).tolist()
+    [0.5, -inf, 0.8999999761581421, -inf]
+    """
+    best, tokens = candidates
+    if not (tokens.min() >= 0 and tokens.max() < vocabulary):
+        raise GraphError(f"tokens are 0 to {vocabulary - 1}, and a node says {tokens.max():g}; check the model")
+    scores = np.full(vocabulary, -np.inf, np.float32)
+    scores[tokens.astype(np.int64)] = best
+    return scores
+
+
+def _without_presents(model: LanguageModel, candidates: int) -> onnx.ModelProto:
     """The graph without the present caches among its outputs: they leave no node."""
-    proto = model.structure()
+    proto = model.structure(candidates=candidates)
     presents = {cache.present for cache in model.caches}
     for value in [each for each in proto.graph.output if each.name in presents]:
         proto.graph.output.remove(value)

@@ -70,9 +70,9 @@ class LanguageModel:
             for name in cache_names(layer)
         )
 
-    def structure(self, *, logits: Logits = "last") -> onnx.ModelProto:
+    def structure(self, *, logits: Logits = "last", candidates: int = 0) -> onnx.ModelProto:
         """The graph with symbolic sizes, its weights absent."""
-        return decoder(self.config, logits=logits)
+        return decoder(self.config, logits=logits, candidates=candidates)
 
     def model(self, *, sequence: int, capacity: int, batch: int = 1, logits: Logits = "last") -> Model:
         """The model of one step, for planners and nodes.

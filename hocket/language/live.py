@@ -11,7 +11,7 @@ from hocket.errors import FormatError, GraphError, PlanError
 from hocket.graph.model import Model
 from hocket.language.config import PRESETS, Precision
 from hocket.language.distributed import DistributedReader
-from hocket.language.divided import dividable
+from hocket.language.divided import candidates_of, dividable
 from hocket.language.gguf_file import load_gguf
 from hocket.language.hugging_face import load_folder
 from hocket.language.language_model import LanguageModel
@@ -101,7 +101,8 @@ def open_language_model(
     task = solution.problem.task
     capacity = capacity_of(task.graph)
     if divided is None:
-        divided = dividable(model, capacity=min(capacity, model.config.context))
+        candidates = candidates_of(task.graph)
+        divided = dividable(model, capacity=min(capacity, model.config.context), candidates=candidates)
     if divided.graph.weights != task.graph.weights:
         raise PlanError(
             f"a plan is run with the model that it is for, and {model.config.name!r} has other weights than"

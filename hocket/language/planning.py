@@ -6,7 +6,7 @@ from hocket.cost.trust import RAW
 from hocket.errors import GraphError, InfeasibleError
 from hocket.graph import Graph
 from hocket.language.config import Config
-from hocket.language.divided import dividable
+from hocket.language.divided import USUAL_CANDIDATES, dividable
 from hocket.language.language_model import LanguageModel
 from hocket.profile import Profile
 
@@ -22,6 +22,7 @@ def language_problem(
     profile: Profile | None = None,
     private_layers: int | None = None,
     divided: bool = False,
+    candidates: int = USUAL_CANDIDATES,
 ) -> Problem:
     """The problem of one step of a decoder; its latency with one token is the time per output token.
 
@@ -40,6 +41,7 @@ def language_problem(
             much as the source. What leaves the last of them counts as no longer private. None = nothing is private.
         divided: whether solvers may divide operators too: heads with their part of the caches, columns, sums. It is
             worth it where links are fast, and makes bounds weaker and solvers slower.
+        candidates: as for `dividable`; of a graph they are known.
 
     Raises:
         GraphError: more tokens than the context, or more private layers than there are layers.
@@ -48,7 +50,9 @@ def language_problem(
     """
     if isinstance(model, Config):
         model = LanguageModel(model)
-    graph = model if isinstance(model, Graph) else dividable(model, capacity=capacity, tokens=tokens).graph
+    if not isinstance(model, Graph):
+        model = dividable(model, capacity=capacity, tokens=tokens, candidates=candidates).graph
+    graph = model
     if not divided:
         graph = graph.replace(body=b"")
     if profile is not None:
