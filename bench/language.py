@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 
+import numpy as np
+
 from bench.table import Row
 from hocket.cluster import Cluster, read_toml
 from hocket.control.live.state import Rules
@@ -29,6 +31,7 @@ from hocket.solvers import Solution, solve
 
 MODEL = "smollm2_135m"
 CAPACITY, TOKENS, PAIRS, KILLS, TEXTS = 256, 24, 7, 50, 4
+LONG = 800
 PROMPT = [11, 500, 33, 7, 900, 61, 2, 42]
 _CALM_S = 60.0
 
@@ -45,7 +48,7 @@ def rows() -> list[Row]:
         made = [*speeds(live, alone, plans), together(live, plans[2]), predictions(live, alone, problem)]
     with _live(problem, plans[3], model, divided, Rules(standby="ready")) as live:
         made += kills(live, expected)
-    return [*made, *large()]
+    return [*made, *long_texts(model), *large()]
 
 
 def three_nodes() -> Cluster:
@@ -144,15 +147,59 @@ def kills(live: LiveLanguageModel, expected: list[int]) -> list[Row]:
                 last = time.perf_counter()
         same += found == expected
         stalls.append(max(waits))
-        while victim not in live.fleet.ended():
-            time.sleep(0.01)
-        live.fleet.start_again(victim)
-        _calm(live)
+        _mend(live, victim)
     note = f"{MODEL}, 3 nodes, {KILLS} kills at random tokens, runs for each loss kept ready"
     return [
         Row("texts that a killed node does not change", 100 * same / KILLS, "%", "100 %", same == KILLS, note),
         Row("longest wait for a token", max(stalls), "s", "<= 2 s", max(stalls) <= 2, note),
     ]
+
+
+def long_texts(model: LanguageModel) -> list[Row]:
+    """The wait for a token after a kill late in a text, with copies of the caches and without."""
+    divided = dividable(model, capacity=LONG + TOKENS)
+    problem = language_problem(divided.graph, three_nodes(), capacity=LONG + TOKENS)
+    prompt = [int(token) for token in np.random.default_rng(1).integers(1, model.config.vocabulary, LONG)]
+    alone = DecoderSession(model, capacity=LONG + TOKENS)
+    expected = list(generate(alone, prompt, most=TOKENS))
+    waits: dict[int, list[float]] = {}
+    same = 0
+    for mirror_bytes in (0, 1 << 30):
+        rules = Rules(standby="ready", mirror_bytes=mirror_bytes)
+        with _live(problem, even(problem, "abc"), model, divided, rules) as live:
+            _calm(live)
+            for victim in "bcbcb":
+                text, wait_s = _wait_after_kill(live, prompt, victim)
+                waits.setdefault(mirror_bytes, []).append(wait_s)
+                same += text == expected
+                _mend(live, victim)
+    read, brought = (statistics.median(found) for found in waits.values())
+    note = (
+        f"{MODEL}, 3 nodes, {LONG} tokens before it, 5 kills each, medians: read again {read:.2f} s, caches brought"
+        f" {brought:.2f} s; {same} of 10 texts the same"
+    )
+    return [Row("wait for a token after a kill: read again / caches brought", read / brought, "x", "", None, note)]
+
+
+def _wait_after_kill(live: LiveLanguageModel, prompt: list[int], victim: str) -> tuple[list[int], float]:
+    """A text during which a node is killed, and how long the next token took."""
+    found, wait_s, killed_s = [], 0.0, 0.0
+    with live.reader() as reader:
+        for number, token in enumerate(generate(reader, prompt, most=TOKENS)):
+            if killed_s and not wait_s:
+                wait_s = time.perf_counter() - killed_s
+            found.append(token)
+            if number == TOKENS // 2:
+                os.kill(live.fleet.process_id(victim), signal.SIGKILL)
+                killed_s = time.perf_counter()
+    return found, wait_s
+
+
+def _mend(live: LiveLanguageModel, victim: str) -> None:
+    while victim not in live.fleet.ended():
+        time.sleep(0.01)
+    live.fleet.start_again(victim)
+    _calm(live)
 
 
 def large() -> list[Row]:

@@ -19,6 +19,7 @@ from hocket.plan import Plan
 from hocket.plan.build import build
 from hocket.plan.lower import lower
 from hocket.plan.placement import plan_for
+from hocket.program import Program
 from hocket.runtime.executable import Executable
 from hocket.runtime.inproc import Network
 from hocket.solvers import Solution
@@ -64,7 +65,7 @@ def solution_of(problem: Problem, plan: Plan) -> Solution:
 
 @contextmanager
 def deployed(
-    model: LanguageModel, places: Sequence[str], names: str, *, standby: Standby = "none"
+    model: LanguageModel, places: Sequence[str], names: str, *, standby: Standby = "none", mirror_bytes: int = 0
 ) -> Iterator[LiveLanguageModel]:
     """The model on in-process nodes; the plan changes only when it has to."""
     problem = problem_of(model, names)
@@ -72,7 +73,7 @@ def deployed(
         solution_of(problem, plan_by_layers(problem, places)),
         model,
         policy="static",
-        rules=Rules(standby=standby),
+        rules=Rules(standby=standby, mirror_bytes=mirror_bytes),
         network=Network(),
     ) as live:
         yield live
@@ -83,11 +84,16 @@ def alone(model: LanguageModel, prompt: Sequence[int], most: int) -> list[int]:
     return list(generate(DecoderSession(model, capacity=CAPACITY), prompt, most=most))
 
 
-def executables_of(model: LanguageModel, places: Sequence[str]) -> list[Executable]:
-    """The segments of the model with its layers at these places, in order, to be computed without nodes."""
+def program_of(model: LanguageModel, places: Sequence[str]) -> Program:
+    """The program of the model with its layers at these places."""
     problem = problem_of(model, "".join(sorted(set(places))))
     task, plan = problem.task, plan_by_layers(problem, places)
-    program = lower(task.graph, plan.entries[0], problem.cluster, task.inputs, task.outputs)
+    return lower(task.graph, plan.entries[0], problem.cluster, task.inputs, task.outputs)
+
+
+def executables_of(model: LanguageModel, places: Sequence[str]) -> list[Executable]:
+    """The segments of the model with its layers at these places, in order, to be computed without nodes."""
+    program = program_of(model, places)
     made = build(dividable(model, capacity=CAPACITY), program)
     tensors = {tensor.name: tensor for tensor in program.tensors}
     return [

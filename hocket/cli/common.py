@@ -41,6 +41,9 @@ PrecisionOption = Annotated[
 CandidatesOption = Annotated[
     int, typer.Option("--candidates", help="The next token is one of so many likeliest; 0 = any.", min=0)
 ]
+MirrorOption = Annotated[
+    str, typer.Option("--mirror", help="Room for copies of the nodes' caches, such as '500 MB'; 0 = none.")
+]
 ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="A cluster file (TOML or JSON).")]
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="A solution that `hocket solve -o` wrote.")]
 

@@ -10,6 +10,7 @@ from hocket.cli.common import (
     Context,
     Json,
     LanguageArgument,
+    MirrorOption,
     PlanArgument,
     PrecisionOption,
     console,
@@ -20,6 +21,7 @@ from hocket.cli.common import (
 )
 from hocket.cli.writing import write
 from hocket.cluster import load_cluster
+from hocket.control.live.state import Rules
 from hocket.control.measure import measure as measure_model
 from hocket.control.progress import Progress
 from hocket.errors import FormatError
@@ -34,6 +36,7 @@ from hocket.profile import Profile
 from hocket.serve.backend import Message
 from hocket.solvers import Solution
 from hocket.solvers import solve as solve_problem
+from hocket.units import parse
 
 _INTERRUPTED = 130
 _PLANNING_S = 10.0
@@ -62,6 +65,7 @@ def generate(
     context: Context = None,
     precision: PrecisionOption = "float32",
     candidates: CandidatesOption = USUAL_CANDIDATES,
+    mirror: MirrorOption = "0",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the solution here.")] = None,
     keys: Annotated[Path | None, typer.Option(help="Our secret key file, for join tokens.")] = None,
     plaintext: Annotated[bool, typer.Option(help="Allow unencrypted links to other machines.")] = False,
@@ -70,6 +74,7 @@ def generate(
     """Continue a text with a language model that is divided over nodes."""
     if not 0 < top_p <= 1:
         raise FormatError(f"top-p is more than 0 and at most 1, got {top_p:g}; give another")
+    mirrored = round(parse(mirror, "bytes"))
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     reach: dict[str, Any] = {"keys": keys, "plaintext": plaintext}
     try:
@@ -84,7 +89,8 @@ def generate(
             )
         if output:
             solution.save(output)
-        write(language, solution, tokens, sampling, max_tokens, json, {**reach, "time_limit_s": _PLANNING_S})
+        options = {**reach, "time_limit_s": _PLANNING_S, "rules": Rules(mirror_bytes=mirrored)}
+        write(language, solution, tokens, sampling, max_tokens, json, options)
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
 

@@ -4,12 +4,14 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hocket.cli.common import Json, PlanArgument, PrecisionOption, console, print_json, read_solution
+from hocket.cli.common import Json, MirrorOption, PlanArgument, PrecisionOption, console, print_json, read_solution
+from hocket.units import parse
 
 if TYPE_CHECKING:
     from hocket.serve.backend import Answerer, Writer
@@ -42,6 +44,7 @@ def serve(
     ] = "weights",
     language: Annotated[str, typer.Option(help="The plan's model, as for generate: speak OpenAI's protocol.")] = "",
     precision: PrecisionOption = "float32",
+    mirror: MirrorOption = "0",
     problem: Annotated[Path | None, typer.Option(help="The problem, where PLAN is a plan alone.")] = None,
     json: Json = False,
 ) -> None:
@@ -62,7 +65,7 @@ def serve(
     with ExitStack() as stack:
         options: dict[str, Any] = {
             "policy": policy,
-            "rules": Rules.of(standby),
+            "rules": replace(Rules.of(standby), mirror_bytes=round(parse(mirror, "bytes"))),
             "keys": keys,
             "plaintext": plaintext,
             "timeout_s": timeout,

@@ -36,6 +36,7 @@ class Figures(NamedTuple):
     predicted_by: str
     """How the profile came about: `formula`, `measured` or `predicted`."""
     replays: int
+    revivals: int
 
 
 def write(
@@ -62,7 +63,7 @@ def write(
             pieces.append(piece)
             if not json:
                 print(piece, end="", flush=True)
-        replays = reader.replays
+        replays, revivals = reader.replays, reader.revivals
     took = [after - before for before, after in itertools.pairwise(times)]
     figures = Figures(
         prompt_tokens=len(tokens),
@@ -72,6 +73,7 @@ def write(
         predicted_s=solution.cost.latency_s,
         predicted_by=solution.problem.task.profile.how,
         replays=replays,
+        revivals=revivals,
     )
     if json:
         print_json({"text": "".join(pieces), **figures._asdict(), "full": len(took) == room < most})
@@ -108,6 +110,7 @@ def _tell(figures: Figures, *, full: bool) -> None:
         f"{figures.tokens} tokens, {rate(figures.token_s)} measured, {rate(figures.predicted_s)} predicted"
         f" {_KINDS[figures.predicted_by]};"
         f" the prompt of {figures.prompt_tokens} tokens took {figures.first_s:.3g} s"
-        + (f"; read again {figures.replays} times" if figures.replays else ""),
+        + (f"; read again {figures.replays} times" if figures.replays else "")
+        + (f"; caches brought to other nodes {figures.revivals} times" if figures.revivals else ""),
         soft_wrap=True, markup=False, highlight=False,
     )  # fmt: skip

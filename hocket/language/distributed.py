@@ -1,6 +1,7 @@
 """Reading tokens over several nodes: a text is a sequence of a live session, and outlives the nodes that carry it."""
 
 import contextlib
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -15,13 +16,16 @@ from hocket.language.session import check_tokens
 from hocket.runtime.wire import Step
 
 _LEAST_READS = 8
+_MANY = 16
+"""Tokens whose reading tells how fast others are read."""
 
 
 class DistributedReader:
     """One text on the nodes of a live session; a context manager that gives its caches back.
 
-    What has been read is remembered as tokens. When the nodes that keep the caches are lost the text is read again on
-    those that have taken over, and goes on where it was.
+    What has been read is remembered as tokens. When nodes that keep the caches are lost the text goes on where it was,
+    on those that have taken over: they are brought the caches, if the session has a copy of them (`Rules.mirror_bytes`)
+    and that is predicted to take less time than reading; else they read the text again.
 
     Args:
         session: of a task whose model keeps states.
@@ -38,8 +42,12 @@ class DistributedReader:
         self._piece, self._retries = min(piece, MOST_TOKENS), retries
         self._tokens: list[int] = []
         self._sequence: int | None = None
+        self._reading_s = 0.0
+        """For a token, when many were read at once."""
         self.replays = 0
         """How often the text had to be read again."""
+        self.revivals = 0
+        """How often its caches were brought to other nodes."""
 
     def __enter__(self) -> Self:
         return self
@@ -64,15 +72,20 @@ class DistributedReader:
         check_tokens(tokens, self._vocabulary, len(self._tokens), self.capacity)
         known = len(self._tokens)
         self._tokens += tokens
+        begun_s = time.monotonic()
+        start, heir_of = (0, None) if self._sequence is None else (known, None)
         for attempt in range(self._retries + 1):
             try:
-                return self._scores(known if self._sequence is not None else 0)
+                scores = self._scores(start, heir_of)
             except NodeError as error:
                 if attempt == self._retries or isinstance(error, LateError) or self._session.status().trouble:
                     del self._tokens[known:]
                     raise
-                self._forget()
-                self.replays += 1
+                start, heir_of = self._after_loss(attempt)
+            else:
+                if attempt == 0 and len(tokens) >= _MANY:
+                    self._reading_s = (time.monotonic() - begun_s) / len(tokens)
+                return scores
         raise NodeError("a text was read again too often; look at the session's log")
 
     def close(self) -> None:
@@ -80,16 +93,40 @@ class DistributedReader:
         self._forget()
         self._tokens.clear()
 
-    def _scores(self, start: int) -> np.ndarray:
+    def _after_loss(self, attempt: int) -> tuple[int, int | None]:
+        """The first token that has to be read again, and the sequence whose copy has those before it."""
+        lost = self._sequence
+        # Every second time: what a copy cannot mend reading can.
+        if lost is not None and attempt % 2 == 0:
+            there = self._session.mirrored(lost)
+            start = min(there.positions, len(self._tokens) - 1)
+            if start > 0 and self._bringing_s(there.nbytes) <= (self._reading_s * start or float("inf")):
+                self.revivals += 1
+                return start, lost
+        self._forget()
+        self.replays += 1
+        return 0, None
+
+    def _bringing_s(self, nbytes: int) -> float:
+        """Seconds until the nodes have so many bytes from the source, by the cluster's links; one after another."""
+        problem, nodes = self._session.problem, self._session.status().used
+        source, shares = problem.task.source, nbytes / max(len(nodes), 1)
+        return sum(problem.cluster.transfer_s(source, node, shares) for node in nodes)
+
+    def _scores(self, start: int, heir_of: int | None) -> np.ndarray:
         """Send what the nodes have not read yet, all pieces at once, and wait for the last."""
-        if self._sequence is None:
+        if self._sequence is None or heir_of is not None:
             self._sequence = self._session.open_sequence()
         futures = []
         for first in range(start, len(self._tokens), self._piece):
             piece = self._tokens[first : first + self._piece]
-            stop = first + len(piece)
+            step = Step(self._sequence, first, first + len(piece))
             inputs = {"tokens": np.array([piece], np.int64)}
-            futures.append(self._session.submit(inputs, step=Step(self._sequence, first, stop)))
+            futures.append(self._session.submit(inputs, step=step, heir_of=heir_of))
+            if heir_of is not None:
+                self._session.end_sequence(heir_of)
+                heir_of = None
+                futures[-1].result()  # what follows must not overtake the caches
         for future in futures[:-1]:
             future.result()
         outputs = futures[-1].result().outputs

@@ -17,10 +17,24 @@ from hocket.runtime import wire
 from hocket.runtime.answers import Pending
 from hocket.runtime.client import check_welcome
 from hocket.runtime.clock import clock_id
+from hocket.runtime.deliveries import Deliveries
 from hocket.runtime.delivery import Delivery
-from hocket.runtime.deployed import Clock, Deployed
+from hocket.runtime.deployed import Bringing, Clock, Deployed
 from hocket.runtime.fleet import Fleet
-from hocket.runtime.happenings import Came, Counted, Failed, Happening, Key, Lost, Pinged, Prepared, Reached, Seen
+from hocket.runtime.happenings import (
+    Came,
+    Counted,
+    Failed,
+    Happening,
+    Kept,
+    Key,
+    Lost,
+    Pinged,
+    Prepared,
+    Reached,
+    Rows,
+    Seen,
+)
 from hocket.runtime.tensors import describe, restore
 
 _LEASE_S = 20.0
@@ -36,16 +50,19 @@ class Crew:
         fleet: running nodes.
         ground: a program without segments, of all nodes and wires: what probes travel by.
         lanes: node -> the lane of its own that the task has there.
+        mirror: let nodes tell (`Kept`) what they keep for sequences.
     """
 
-    def __init__(self, fleet: Fleet, ground: Program, *, lanes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, ground: Program, *, lanes: Mapping[str, str] | None = None, mirror: bool = False
+    ) -> None:
         self._fleet = fleet
         self._transport = fleet.connect()
         self._lanes = {node: f"{fleet.name}/{lane}" for node, lane in (lanes or {}).items()}
-        self._ground = Deployed(_GROUND, ground)
+        self._ground, self._mirror = Deployed(_GROUND, ground), mirror
         self._programs: dict[Key, Deployed] = {}
         self._names: dict[str, Deployed] = {}
-        self._deliveries: dict[str, deque[Delivery]] = {node: deque() for node in fleet.places}
+        self._deliveries = Deliveries(fleet.places, self._send, self._delivered)
         self._instances: dict[str, str] = {}
         self._clocks: dict[str, Clock] = {node: Clock() for node in fleet.places}
         self._probes: dict[int, tuple[str, str, int]] = {}
@@ -60,7 +77,7 @@ class Crew:
     def connect(self, node: str) -> None:
         """Open a (new) connection to a node, at the place where the fleet has it now."""
         address, key = self._fleet.places[node]
-        self._end_deliveries(node, "the connection to it is being made anew")
+        self._deliveries.give_up(node, "the connection to it is being made anew")
         self._transport.disconnect(node)
         try:
             self._transport.connect(node, address, key)
@@ -106,7 +123,7 @@ class Crew:
     def store(self, artifacts: Mapping[str, Sequence[Artifact]], weights: WeightSource) -> None:
         """Bring weights to nodes and nothing else. Args: node -> artifacts that will be needed there."""
         for node, own in artifacts.items():
-            self._deliver(Delivery(None, node, own, weights, None, ()))
+            self._deliveries.add(Delivery(None, node, own, weights, None, ()))
 
     def prepare(
         self, key: Key, program: Program, artifacts: Mapping[str, Sequence[Artifact]], weights: WeightSource
@@ -119,7 +136,9 @@ class Crew:
             own = tuple(artifacts.get(node, ()))
             models = tuple(wire.Model(each.segment, each.sha256, dict(each.weights)) for each in own)
             message = self._getting_ready(deployed, node, models)
-            self._deliver(Delivery(deployed.name, node, own, weights, message, (text, *(each.model for each in own))))
+            self._deliveries.add(
+                Delivery(deployed.name, node, own, weights, message, (text, *(each.model for each in own)))
+            )
 
     def forget(self, key: Key) -> None:
         """Let the nodes drop a program."""
@@ -128,18 +147,43 @@ class Crew:
             return
         del self._names[deployed.name]
         for node in deployed.nodes:
-            for delivery in [each for each in self._deliveries[node] if each.program == deployed.name]:
-                self._end_delivery(node, delivery, "it is not wanted any more")
+            self._deliveries.withdraw(node, deployed.name)
             self._send(node, wire.Forget(deployed.name))
 
-    def start(self, key: Key, number: int, inputs: Mapping[str, np.ndarray], step: wire.Step | None = None) -> None:
-        """Send the inputs of a request into a program, as its next number."""
+    def start(
+        self,
+        key: Key,
+        number: int,
+        inputs: Mapping[str, np.ndarray],
+        step: wire.Step | None = None,
+        kept: Sequence[Rows] = (),
+    ) -> None:
+        """Send the inputs of a request into a program, as its next number.
+
+        Args:
+            key: of the program.
+            number: of the request.
+            inputs: name -> array.
+            step: its place in a sequence.
+            kept: of that sequence, to be brought to the segments before; in the order of the positions.
+        """
         deployed = self._programs[key]
         deployed.next = number + 1
         now_s = time.monotonic()
         deployed.pending[number] = Pending(
             number, inputs, now_s, dict(deployed.wanted), set(deployed.feeds), arrival_s=now_s
         )
+        if kept and step is not None:
+            deployed.bringing[number] = Bringing(len(kept), step)
+            at = {segment.id: segment.node for segment in deployed.program.segments}
+            for rows in kept:
+                place = (rows.segment, step.sequence, rows.start, rows.stop)
+                self._send(at[rows.segment], wire.Bring(deployed.name, number, *place), [rows.data])
+        else:
+            self._feed(deployed, number, step)
+
+    def _feed(self, deployed: Deployed, number: int, step: wire.Step | None) -> None:
+        inputs = deployed.pending[number].inputs
         for node, names in deployed.feeds.items():
             described = [describe(inputs[name]) for name in names]
             tensors = tuple(tensor for tensor, _ in described)
@@ -176,7 +220,7 @@ class Crew:
             received = self._transport.receive(0.0)
         for node in self._transport.broken():
             if node in self.connected:
-                self._end_deliveries(node, "its connection broke")
+                self._deliveries.give_up(node, "its connection broke")
                 self._out.append(Lost(node, "its connection broke"))
         found = list(self._out)
         self._out.clear()
@@ -211,20 +255,24 @@ class Crew:
         elif isinstance(message, wire.Welcome):
             self._welcome(node, message)
         elif isinstance(message, wire.Lack | wire.Stored | wire.Prepared):
-            self._advance(node, message)
+            self._deliveries.advance(node, message)
         elif isinstance(message, wire.Counted):
             self._out.append(Counted(node, message.counters))
         elif isinstance(message, wire.Probed):
             self._probed(message)
         elif isinstance(message, wire.Spans):
             self._spans(node, message)
+        elif isinstance(message, wire.Kept):
+            self._kept(message, buffers)
+        elif isinstance(message, wire.Brought):
+            self._brought(node, message)
         elif isinstance(message, wire.Fed | wire.Output | wire.Failed):
             self._about_request(node, message, buffers)
 
     def _pong(self, node: str, message: wire.Pong) -> None:
         self._clocks[node].heard(message.sent_s, message.node_s, time.monotonic())
         if self._instances.get(node, message.instance) != message.instance:
-            self._end_deliveries(node, "it has been restarted")
+            self._deliveries.give_up(node, "it has been restarted")
             self._send_ground(node)
         self._instances[node] = message.instance
         should = {each.name: each.key for each in self._programs.values() if node in each.nodes and not each.missing}
@@ -245,42 +293,16 @@ class Crew:
     def _getting_ready(self, deployed: Deployed, node: str, models: tuple[wire.Model, ...]) -> wire.Prepare:
         peers = tuple(wire.Peer(each, *self._fleet.places[each]) for each in deployed.nodes)
         lane = self._lanes.get(node, "")
-        return wire.Prepare(deployed.name, node, peers, models, self._fleet.emulated, _LEASE_S, _WARMUPS, lane)
+        return wire.Prepare(
+            deployed.name, node, peers, models, self._fleet.emulated, _LEASE_S, _WARMUPS, lane, self._mirror
+        )
 
-    def _end_deliveries(self, node: str, sentence: str) -> None:
-        waiting, self._deliveries[node] = self._deliveries[node], deque()
-        for delivery in waiting:
-            self._delivered(node, delivery, sentence)
-
-    def _deliver(self, delivery: Delivery) -> None:
-        waiting = self._deliveries[delivery.node]
-        waiting.append(delivery)
-        if len(waiting) == 1:
-            self._go_on(delivery.node, delivery, None)
-
-    def _advance(self, node: str, message: wire.Lack | wire.Stored | wire.Prepared) -> None:
-        if self._deliveries[node]:
-            self._go_on(node, self._deliveries[node][0], message)
-
-    def _go_on(self, node: str, delivery: Delivery, message: wire.Lack | wire.Stored | wire.Prepared | None) -> None:
-        """Take the next step of a delivery, and of the next one where it has ended."""
-        for content, buffers in delivery.advance(message):
-            self._send(node, content, buffers)
-        if delivery.ended:
-            self._end_delivery(node, delivery, delivery.sentence)
-
-    def _end_delivery(self, node: str, delivery: Delivery, sentence: str) -> None:
-        self._deliveries[node].remove(delivery)
-        self._delivered(node, delivery, sentence)
-        if self._deliveries[node] and not self._deliveries[node][0].begun:
-            self._go_on(node, self._deliveries[node][0], None)
-
-    def _delivered(self, node: str, delivery: Delivery, sentence: str) -> None:
+    def _delivered(self, delivery: Delivery, sentence: str) -> None:
         deployed = self._names.get(delivery.program or "")
         if deployed is not None:
-            deployed.missing.discard(node)
+            deployed.missing.discard(delivery.node)
             if sentence or not deployed.missing:
-                self._out.append(Prepared(deployed.key, node, sentence))
+                self._out.append(Prepared(deployed.key, delivery.node, sentence))
 
     def _probed(self, message: wire.Probed) -> None:
         known = self._probes.pop(message.number, None)
@@ -305,6 +327,29 @@ class Crew:
                 )
             )  # fmt: skip
         self._out.append(Seen(deployed.key, node, tuple(rows)))
+
+    def _kept(self, message: wire.Kept, buffers: Sequence[wire.Frame]) -> None:
+        deployed = self._names.get(message.program)
+        if deployed is not None and len(buffers) == 1:
+            rows = Rows(message.segment, message.start, message.stop, buffers[0])
+            self._out.append(Kept(deployed.key, message.sequence, rows))
+
+    def _brought(self, node: str, message: wire.Brought) -> None:
+        deployed = self._names.get(message.program)
+        known = deployed.bringing.get(message.request) if deployed is not None else None
+        if deployed is None or known is None:
+            return
+        known.left -= 1
+        if not message.sentence and known.left:
+            return
+        del deployed.bringing[message.request]
+        if message.request not in deployed.pending:
+            return
+        if message.sentence:
+            del deployed.pending[message.request]
+            self._out.append(Failed(deployed.key, message.request, node, message.sentence))
+        else:
+            self._feed(deployed, message.request, known.step)
 
     def _about_request(
         self, node: str, message: wire.Fed | wire.Output | wire.Failed, buffers: Sequence[wire.Frame]

@@ -2,12 +2,23 @@
 
 import secrets
 from collections import deque
+from dataclasses import dataclass
 
 from hocket.program import Program
 from hocket.runtime.answers import Pending
 from hocket.runtime.happenings import Key
+from hocket.runtime.wire import Step
 
 _KEPT_PINGS = 64
+
+
+@dataclass(slots=True)
+class Bringing:
+    """A request that waits until what its sequence has kept is there."""
+
+    left: int
+    """Messages that have not been answered."""
+    step: Step
 
 
 class Deployed:
@@ -19,6 +30,7 @@ class Deployed:
         self.nodes = program.nodes() or tuple(site.name for site in program.sites)
         self.missing = set(self.nodes)
         self.pending: dict[int, Pending] = {}
+        self.bringing: dict[int, Bringing] = {}
         self.next = 0
         self.feeds = {
             node: tuple(binding.tensor for binding in program.inputs if binding.node == node)

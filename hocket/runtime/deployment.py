@@ -42,6 +42,7 @@ class Deployment:
         ledger: of emulated links; None = the links are real.
         processor: the slower processor that the program has for itself here; empty = it has the node's like all others.
         room: whether so many more bytes may be held for sequences; None = always.
+        mirror: tell the owner what segments add to their states.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Deployment:
         ledger: Ledger | None,
         processor: str = COMMON,
         room: Callable[[int], bool] | None = None,
+        mirror: bool = False,
     ) -> None:
         self.name, self.program, self.node, self.owner = name, program, node, owner
         self.counts: Counter[str] = Counter(late=0, repeated=0)
@@ -62,9 +64,10 @@ class Deployment:
         self._routes, self._mailboxes = Routes(program, node), Mailboxes(program, node)
         self._lane, self._send = lane, send
         self._pacer = Pacer(self._routes.site.slowdown, threads=self._routes.site.threads)
-        self._processor = processor
+        self._processor, self._mirror = processor, mirror
         self._executables: dict[str, Executable] = {}
-        self._installed = False
+        self.installed = False
+        """Whether it is ready to run."""
         self._seen: dict[int, set[tuple[int, int]]] = {}
         self._spans: deque[Row] = deque(maxlen=_MOST_SPANS)
         self._feds: deque[wire.Fed] = deque()
@@ -98,14 +101,9 @@ class Deployment:
             executables[segment.id] = executable
         return executables
 
-    @property
-    def installed(self) -> bool:
-        """Whether it is ready to run."""
-        return self._installed
-
     def install(self, executables: dict[str, Executable]) -> None:
         """Give it what its segments compute."""
-        self._executables, self._installed = executables, True
+        self._executables, self.installed = executables, True
 
     # ------------------------------------------------------------ what comes in
 
@@ -132,14 +130,13 @@ class Deployment:
 
     def arrive(self, message: wire.Data, buffers: Sequence[wire.Frame]) -> None:
         """A transfer, or a hop of one, ends here."""
-        transfer = self._transfer(message)
+        transfer = self._routes.arriving(message.transfer, message.hop)
         if message.tensor is not None:
             expect(message.tensor, self._routes.carried(transfer), transfer.codec)
         array: np.ndarray | None = None
         if message.tensor is not None and transfer.codec == "raw":
-            array = restore(
-                message.tensor, buffers
-            )  # before it is admitted: a broken copy must not shut out a good one
+            # Before it is admitted: a broken copy must not shut out a good one.
+            array = restore(message.tensor, buffers)
         if not self._admit(message.request, message.low, (message.transfer, message.hop), message.step):
             return
         nbytes = sum(len(buffer) for buffer in buffers)
@@ -186,6 +183,20 @@ class Deployment:
         """A sequence has ended: what was kept for it is given back."""
         self._states.release(sequence)
 
+    def bring(self, message: wire.Bring, buffers: Sequence[wire.Frame]) -> None:
+        """What a sequence has kept elsewhere comes here; on the lane, so that no run writes into the same rows."""
+        known = self._executables.get(message.segment)
+        if known is None or len(buffers) != 1:
+            raise FormatError(
+                f"{len(buffers)} buffers are brought to segment {message.segment!r}; bring one to a segment"
+            )
+        step, data = wire.Step(message.sequence, message.start, message.stop), memoryview(buffers[0]).cast("B")
+
+        def done(result: Result) -> None:
+            self._send(self.owner, wire.Brought(self.name, message.request, result.error[:4000]), ())
+
+        self._work((message.request, -1, "bringing states"), lambda: self._states.bring(known, step, data), done)
+
     @property
     def state_bytes(self) -> int:
         """Held for sequences."""
@@ -215,16 +226,6 @@ class Deployment:
         return self.ledger.reserve(known[0], known[1], nbytes, now_s)
 
     # ------------------------------------------------------------ inside
-
-    def _transfer(self, message: wire.Data) -> Transfer:
-        if message.transfer >= len(self.program.transfers):
-            raise FormatError(f"there is no transfer {message.transfer}; the program has {len(self.program.transfers)}")
-        transfer = self.program.transfers[message.transfer]
-        if message.hop + 1 >= len(transfer.path) or transfer.path[message.hop + 1] != self.node:
-            raise FormatError(
-                f"hop {message.hop} of transfer {transfer.id!r} does not end at {self.node!r}; route it right"
-            )
-        return transfer
 
     def _admit(self, request: int, low: int, what: tuple[int, int], step: wire.Step | None) -> bool:
         """Whether this is the first of its kind of a request under way."""
@@ -329,6 +330,11 @@ class Deployment:
         for tensor in segment.outputs:
             passes = is_open or tensor == segment.gate
             self._deliver(request, segment.id, tensor, values[tensor] if passes else None)
+        step = self._steps.get(request)
+        if self._mirror and step is not None:
+            data = self._states.copy(self._executables[segment.id], step)
+            if data is not None:
+                self._send(self.owner, wire.Kept(self.name, segment.id, *step.place), [data])
 
     def _ship(self, index: int, transfer: Transfer, request: int, array: np.ndarray | None) -> None:
         """Send a tensor, or its part, on its first hop."""

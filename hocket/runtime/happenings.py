@@ -68,6 +68,23 @@ class Seen(NamedTuple):
     rows: tuple[tuple[str, str, int, str, str, float, float, int], ...]
 
 
+class Rows(NamedTuple):
+    """Positions of a sequence that a segment has kept: of one state after the other."""
+
+    segment: str
+    start: int
+    stop: int
+    data: memoryview | bytes
+
+
+class Kept(NamedTuple):
+    """A segment has added to what it keeps for a sequence."""
+
+    key: Key
+    sequence: int
+    rows: Rows
+
+
 class Counted(NamedTuple):
     """Counters of a node."""
 
@@ -75,4 +92,4 @@ class Counted(NamedTuple):
     counters: Mapping[str, int]
 
 
-Happening = Pinged | Lost | Prepared | Came | Failed | Reached | Seen | Counted
+Happening = Pinged | Lost | Prepared | Came | Failed | Reached | Seen | Kept | Counted

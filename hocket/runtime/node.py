@@ -83,6 +83,7 @@ class Node:
             wire.Data: self._data,
             wire.Low: self._low,
             wire.Release: self._release,
+            wire.Bring: self._bring,
             wire.Collect: self._collect,
             wire.Count: self._count,
             wire.Probe: self._probe,
@@ -281,8 +282,9 @@ class Node:
             self._send(_peer_id(peer) if peer is not None else target, content, parts)
 
         deployment = Deployment(
-            message.program, program, message.node, sender, self._lane, send, ledger, message.lane, self._room
-        )
+            message.program, program, message.node, sender, self._lane, send, ledger, message.lane, self._room,
+            message.mirror,
+        )  # fmt: skip
         for target in deployment.routes.next_nodes:
             if target not in peers:
                 raise NodeError(f"node {target!r} comes without its address; give one for each node")
@@ -342,6 +344,11 @@ class Node:
         deployment = self._owned_by(sender, message.program)
         if deployment is not None:
             deployment.release(message.sequence)
+
+    def _bring(self, sender: str, message: wire.Bring, buffers: Buffers) -> None:
+        deployment = self._owned_by(sender, message.program)
+        if deployment is not None:
+            deployment.bring(message, buffers)
 
     def _data(self, sender: str, message: wire.Data, buffers: Buffers) -> None:
         deployment = self._programs.get(message.program)

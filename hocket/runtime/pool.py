@@ -65,6 +65,29 @@ class Pool:
         for state, area in zip(self._states, self._areas, strict=True):
             _discard(area, row * state.nbytes, (row + 1) * state.nbytes)
 
+    def copy(self, row: int, start: int, stop: int) -> bytes:
+        """Some positions of a row, of one state after the other."""
+        return b"".join(array[row, :, :, start:stop].tobytes() for array in self._arrays)
+
+    def put(self, row: int, start: int, stop: int, data: memoryview) -> None:
+        """Write what `copy` gave.
+
+        Raises:
+            NodeError: it is not of these states.
+        """
+        parts = [array[row, :, :, start:stop] for array in self._arrays]
+        nbytes = sum(part.nbytes for part in parts)
+        if len(data) != nbytes:
+            raise NodeError(
+                f"positions {start} to {stop - 1} of these states have {nbytes} bytes, got {len(data)}; bring what"
+                " such a segment has kept"
+            )
+        place = 0
+        for part in parts:
+            part[...] = np.frombuffer(data[place : place + part.nbytes], part.dtype).reshape(part.shape)
+            place += part.nbytes
+        self.filled[row] = max(self.filled[row], stop)
+
     def bound(self, rows: range) -> Any:
         """A binding of the session to some rows as past and present; made once."""
         if rows not in self._bindings:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from hocket.errors import PlanError
+from hocket.errors import FormatError, PlanError
 from hocket.program import INPUT, Binding, Program, Region, Resource, TensorInfo, Transfer, Wire
 from hocket.runtime.codecs import DTYPES, require
 from hocket.runtime.mailbox import source_regions
@@ -21,6 +21,7 @@ class Routes:
         if node not in sites:
             raise PlanError(f"the program has no node {node!r}; it has {', '.join(sorted(sites))}")
         self.site = sites[node]
+        self._program = program
         self.tensors: dict[str, TensorInfo] = {tensor.name: tensor for tensor in program.tensors}
         _check_tensors(program, self.tensors)
         self.regions = source_regions(program)
@@ -54,6 +55,22 @@ class Routes:
                 if a == node
             }
         )
+
+    def arriving(self, index: int, hop: int) -> Transfer:
+        """The transfer that ends a hop here.
+
+        Raises:
+            FormatError: there is none, or it does not.
+        """
+        transfers = self._program.transfers
+        if index >= len(transfers):
+            raise FormatError(f"there is no transfer {index}; the program has {len(transfers)}")
+        transfer = transfers[index]
+        if hop + 1 >= len(transfer.path) or transfer.path[hop + 1] != self.site.name:
+            raise FormatError(
+                f"hop {hop} of transfer {transfer.id!r} does not end at {self.site.name!r}; route it right"
+            )
+        return transfer
 
     def carried(self, transfer: Transfer) -> TensorInfo:
         """Type and shape of what a transfer carries."""

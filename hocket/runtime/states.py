@@ -78,6 +78,26 @@ class States:
                 found.update(self._computed(executable, requests, run))
         return [found[number] for number in range(len(requests))]
 
+    def copy(self, executable: Executable, step: wire.Step) -> bytes | None:
+        """What a step has added to its sequence, as bytes; None = it has ended meanwhile."""
+        with self._lock:
+            row = self._kept.get(step.sequence, {}).get(executable.segment.id)
+            if row is None or row.pool.filled[row.number] < step.stop:
+                return None
+            return row.pool.copy(row.number, step.start, step.stop)
+
+    def bring(self, executable: Executable, step: wire.Step, data: memoryview) -> None:
+        """Let a sequence have what a step added to it elsewhere.
+
+        Raises:
+            NodeError: its earlier positions are not there, there is no room, or the bytes are of other states.
+        """
+        if not executable.states or step.stop <= step.start:
+            raise NodeError(f"segment {executable.segment.id!r} is brought positions that it does not keep; bring none")
+        row = self._at(executable, step)
+        with self._lock:
+            row.pool.put(row.number, step.start, step.stop, data)
+
     def release(self, sequence: int) -> None:
         """Give back what is kept for a sequence."""
         with self._lock:

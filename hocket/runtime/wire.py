@@ -12,7 +12,7 @@ import msgspec
 
 from hocket.errors import FormatError
 
-VERSION = 3
+VERSION = 4
 MAGIC = b"hkt1"
 MOST_HEADER_BYTES = 1 << 20
 MOST_BUFFERS = 4096
@@ -133,6 +133,8 @@ class Prepare(Message, frozen=True, tag="prepare"):
     warmups: Annotated[int, msgspec.Meta(ge=0, le=100)]
     lane: Name = ""
     """The lane of its own that the program has here, shared by all that name it; empty = it takes turns with others."""
+    mirror: bool = False
+    """Send `Kept` for all that segments add to their states."""
 
 
 class Prepared(Message, frozen=True, tag="prepared"):
@@ -165,6 +167,11 @@ class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     sequence: Index
     start: Index
     stop: Index
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """All of it."""
+        return self.sequence, self.start, self.stop
 
 
 class Feed(Message, frozen=True, tag="feed"):
@@ -209,6 +216,35 @@ class Release(Message, frozen=True, tag="release"):
 
     program: Name
     sequence: Index
+
+
+class Kept(Message, frozen=True, tag="kept"):
+    """What a segment has added to the states of a sequence: positions of one state after the other, in one buffer."""
+
+    program: Name
+    segment: Name
+    sequence: Index
+    start: Index
+    stop: Index
+
+
+class Bring(Message, frozen=True, tag="bring"):
+    """The same, for a node that is to go on with the sequence, before a request; it answers `Brought`."""
+
+    program: Name
+    request: Index
+    segment: Name
+    sequence: Index
+    start: Index
+    stop: Index
+
+
+class Brought(Message, frozen=True, tag="brought"):
+    """It is there; or why it cannot be."""
+
+    program: Name
+    request: Index
+    sentence: Sentence
 
 
 class Output(Message, frozen=True, tag="output"):
@@ -296,7 +332,8 @@ class Stop(Message, frozen=True, tag="stop"):
 
 Any_ = (
     Hello | Welcome | Ping | Pong | Ask | Lack | Piece | Stored | Prepare | Prepared | Forget | Feed | Fed | Data
-    | Release | Output | Low | Failed | Collect | Spans | Count | Counted | Probe | Probing | Probed | Stop
+    | Release | Kept | Bring | Brought | Output | Low | Failed | Collect | Spans | Count | Counted | Probe | Probing
+    | Probed | Stop
 )  # fmt: skip
 
 Frame = bytes | memoryview

@@ -109,6 +109,15 @@ def test_replayed_and_old_frames_are_dropped_and_counted(place: Place) -> None:
     assert (counters["repeated"], counters["late"], counters["pending"], counters["malformed"]) == (2, 1, 0, 0)
 
 
+def test_states_for_a_segment_that_keeps_none_are_refused(place: Place) -> None:
+    prepared(place)
+    place.peer.send(wire.Bring("p", 3, "s", 1, 0, 1), [bytes(16)])
+    answer = place.peer.reply(wire.Brought)
+    assert isinstance(answer, wire.Brought)
+    assert (answer.program, answer.request) == ("p", 3)
+    assert "'s' is brought positions that it does not keep" in answer.sentence
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -124,6 +133,8 @@ def test_replayed_and_old_frames_are_dropped_and_counted(place: Place) -> None:
         (wire.Output("p", 0, 0, 0.0, None), []),
         (wire.Stop(), []),
         (wire.Probe("p", "nowhere", 0, 10), []),
+        (wire.Bring("p", 0, "nowhere", 1, 0, 1), [bytes(16)]),
+        (wire.Bring("p", 0, "s", 1, 0, 1), []),
         (wire.Feed("p", 0, 0, ("x",), (wire.Tensor("float32", (1, 4), "raw", ()),)), [bytes(16)]),
     ],
     ids=lambda value: type(value[0]).__name__ if isinstance(value, tuple) else "",

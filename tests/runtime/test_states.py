@@ -103,6 +103,41 @@ def test_a_full_row_is_not_in_the_middle_of_a_range() -> None:
     assert together([0, 1, 2], [5, 8, 5], 8) == [range(3)]  # it has a step itself: an old one once more
 
 
+def test_what_was_copied_is_gone_on_with_elsewhere(whole: Executable) -> None:
+    text = TEXTS[3]
+    kept, elsewhere = with_prompts(whole), states()
+    for start, stop in ((0, 5), (5, 8)):
+        data = kept.copy(whole, Step(3, start, stop))
+        assert data is not None
+        elsewhere.bring(whole, Step(7, start, stop), memoryview(data))
+    assert same({"logits": read(elsewhere, whole, 7, text[8:], 8)}, alone(whole, text))
+    assert elsewhere.nbytes == kept.nbytes // len(TEXTS)
+
+
+def test_nothing_is_copied_that_is_not_kept(whole: Executable) -> None:
+    kept = with_prompts(whole)
+    assert kept.copy(whole, Step(3, 8, 9)) is None
+    assert kept.copy(whole, Step(9, 0, 1)) is None
+    kept.release(3)
+    assert kept.copy(whole, Step(3, 0, 1)) is None
+
+
+def test_what_does_not_fit_is_not_brought(whole: Executable) -> None:
+    data = with_prompts(whole).copy(whole, Step(3, 0, 8)) or b""
+    elsewhere = states()
+    for step, sentence in (
+        (Step(7, 0, 7), "positions 0 to 6 of these states have"),
+        (Step(7, 1, 9), "has not kept positions 0 to 0"),
+        (Step(7, 0, CAPACITY + 1), f"at most {CAPACITY} positions"),
+        (Step(7, 3, 3), "brought positions that it does not keep"),
+    ):
+        with pytest.raises(NodeError, match=sentence):
+            elsewhere.bring(whole, step, memoryview(data))
+    full = States(lambda nbytes: False)
+    with pytest.raises(NodeError, match="memory limit"):
+        full.bring(whole, Step(7, 0, 8), memoryview(data))
+
+
 def test_one_sequence_that_is_lost_does_not_fail_the_others(whole: Executable) -> None:
     kept = with_prompts(whole)
     kept.release(2)

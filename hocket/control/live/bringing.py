@@ -12,6 +12,7 @@ from hocket.control.live.thinking import Manner
 from hocket.cost import Problem
 from hocket.errors import HocketError
 from hocket.plan import Plan
+from hocket.program import Program
 from hocket.runtime.crew import Crew
 
 Later = Callable[[Callable[[], None]], None]
@@ -70,6 +71,11 @@ class Bringer:
         """Segment -> seconds that the profile promises."""
         lines = self._lines.get(run, ())
         return lines[line].expected_s if line < len(lines) else {}
+
+    def program(self, run: int, line: int) -> Program | None:
+        """What a line of a run executes; None = it is not there any more."""
+        lines = self._lines.get(run, ())
+        return lines[line].program if line < len(lines) else None
 
     def close(self) -> None:
         """Wait for what is being made, and make no more."""
@@ -141,3 +147,12 @@ class Asking:
             self._happen(events.Thought(now_s, reply.number, tuple(found), reply.sentence, reply.current_value))
 
         self._later(take)
+
+
+def ground(problem: Problem) -> Program:
+    """A program that only has nodes and wires: what probes travel by."""
+    sites, wires, resources = problem.cluster.to_program()
+    return Program(
+        name="ground", sites=sites, wires=wires, resources=resources, tensors=(), segments=(), transfers=(), inputs=(),
+        outputs=(), window=1,
+    )  # fmt: skip

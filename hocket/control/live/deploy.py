@@ -3,6 +3,7 @@
 import contextlib
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -98,7 +99,8 @@ def deploy(
         others: name -> another model with the same inputs and outputs, and its accuracy relative to the task's own: an
             early exit, a skipped block. After a loss `Rules.recovery` chooses between them and a new division.
         policy: when to have another plan: `static`, `table`, `threshold`, `replan`, or a `Policy`.
-        rules: how careful to be; absent = a plan with its weights is kept for the loss of each node.
+        rules: how careful to be; absent = a plan with its weights is kept for the loss of each node. Where they limit
+            no memory the cluster does.
         solver: that plans again; absent = the solution's.
         time_limit_s: how long it may search each time.
         timeout_s: most seconds that a request may take, unless it brings its own deadline.
@@ -138,7 +140,8 @@ def deploy(
                 )
             )
         memory = {node.name: node.memory_bytes for node in problem.cluster.nodes if node.memory_bytes is not None}
-        careful = rules or Rules(memory_bytes=memory)
+        careful = rules or Rules()
+        careful = careful if careful.memory_bytes else replace(careful, memory_bytes=memory)
         sessions = {}
         for task in tasks:
             model = given.get(task.name) or load_planned(task.graph)

@@ -25,6 +25,7 @@ class _Open(NamedTuple):
     future: "Future[Answer]"
     since_s: float
     step: Step | None
+    heir_of: int | None
 
 
 class Desk:
@@ -35,7 +36,14 @@ class Desk:
         self._open: dict[int, _Open] = {}
         self._closed = ""
 
-    def take(self, inputs: Arrays, future: "Future[Answer]", since_s: float, step: Step | None = None) -> int | None:
+    def take(
+        self,
+        inputs: Arrays,
+        future: "Future[Answer]",
+        since_s: float,
+        step: Step | None = None,
+        heir_of: int | None = None,
+    ) -> int | None:
         """The number of a new request; None = it has been cancelled already."""
         if not future.set_running_or_notify_cancel():
             return None
@@ -43,7 +51,7 @@ class Desk:
             future.set_exception(NodeError(self._closed))
             return None
         request = next(self._numbers)
-        self._open[request] = _Open(inputs, future, since_s, step)
+        self._open[request] = _Open(inputs, future, since_s, step, heir_of)
         return request
 
     def inputs(self, request: int) -> Arrays:
@@ -53,6 +61,10 @@ class Desk:
     def step(self, request: int) -> Step | None:
         """Its place in its sequence; None = it stands alone."""
         return self._open[request].step
+
+    def inherits(self, request: int) -> bool:
+        """Whether it begins with what another sequence has kept."""
+        return self._open[request].heir_of is not None
 
     def number(self, future: "Future[Answer]") -> int | None:
         """Of the request that a future waits for; None = it has ended."""
@@ -74,6 +86,33 @@ class Desk:
         self._closed = sentence
         for request in list(self._open):
             self.fail(request, sentence)
+
+
+class Orders:
+    """Plans that somebody wants to be in force, and who waits for it."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[int, Future[None]]] = []
+
+    def add(self, plan: int, done: "Future[None]") -> None:
+        """Somebody waits for a plan."""
+        self._open.append((plan, done))
+
+    def settle(self, home: int, active: int | None) -> None:
+        """Args: the plan that was wanted last, and the one that is in force."""
+        waiting, self._open = self._open, []
+        for plan, done in waiting:
+            if plan != home:
+                done.set_exception(NodeError("another plan was wanted before this one was in force"))
+            elif plan == active:
+                done.set_result(None)
+            else:
+                self._open.append((plan, done))
+
+    def close(self, sentence: str) -> None:
+        """None of them will be."""
+        for _, done in self._open:
+            done.set_exception(NodeError(sentence))
 
 
 class Audits:

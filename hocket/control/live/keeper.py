@@ -12,19 +12,21 @@ from concurrent.futures import Future
 from typing import Any
 
 from hocket.control.live import events
-from hocket.control.live.bringing import Asking, Bringer
-from hocket.control.live.desk import Arrays, Audits, Desk
+from hocket.control.live.bringing import Asking, Bringer, ground
+from hocket.control.live.desk import Arrays, Audits, Desk, Orders
 from hocket.control.live.facts import Facts, World
+from hocket.control.live.mirror import Mirror
 from hocket.control.live.policy import Policy
 from hocket.control.live.shelf import Shelf
 from hocket.control.live.sightings import Sightings
 from hocket.control.live.state import Rules, State
 from hocket.control.live.step import begin, step
 from hocket.control.live.thinking import Manner, stated
+from hocket.control.live.turn import LOST
 from hocket.cost import Problem
 from hocket.errors import NodeError
 from hocket.plan import Plan
-from hocket.program import Program, Span
+from hocket.program import Span
 from hocket.runtime import happenings as runtime
 from hocket.runtime.answers import Answer
 from hocket.runtime.crew import Crew
@@ -69,14 +71,14 @@ class Keeper:
     ) -> None:
         self._problem, self._shelf, self._fleet, self._told = problem, shelf, fleet, told
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._desk, self._sightings, self._audits = Desk(), Sightings(), Audits()
+        self._desk, self._orders, self._audits = Desk(), Orders(), Audits()
+        self._sightings, self.mirror = Sightings(), Mirror(rules.mirror_bytes)
         self._came: dict[tuple[int, int, int], Answer] = {}
         self._counters: dict[str, Mapping[str, int]] = {}
         self._ended: set[str] = set()
-        self._wanted: list[tuple[int, Future[None]]] = []
         self._closing = self._over = False
         self._failure: BaseException | None = None
-        self._crew = Crew(fleet, _ground(problem), lanes=lanes)
+        self._crew = Crew(fleet, ground(problem), lanes=lanes, mirror=rules.mirror_bytes > 0)
         self._bringer = Bringer(self._crew, shelf, self._later, self._happen)
         self._asking = Asking(problem, others, shelf, manner, self._later, self._happen)
         try:
@@ -112,15 +114,20 @@ class Keeper:
         """How far the clocks of two nodes may differ."""
         return self._crew.clock_error_s
 
-    def submit(self, inputs: Arrays, deadline_s: float, step: Step | None = None) -> "Future[Answer]":
+    def submit(
+        self, inputs: Arrays, deadline_s: float, step: Step | None = None, heir_of: int | None = None
+    ) -> "Future[Answer]":
         """Serve a request; its deadline is a moment of `time.monotonic`."""
         future: Future[Answer] = Future()
         submitted_s = time.monotonic()
 
         def come() -> None:
-            request = self._desk.take(inputs, future, submitted_s, step)
+            request = self._desk.take(inputs, future, submitted_s, step, heir_of)
+            if step is not None and heir_of is not None:
+                self.mirror.pass_on(heir_of, step.sequence)
             if request is not None:
-                sequence, goes_on = (None, False) if step is None else (step.sequence, step.start > 0)
+                sequence = None if step is None else step.sequence
+                goes_on = step is not None and step.start > 0 and heir_of is None
                 self._happen(events.Submitted(time.monotonic(), request, deadline_s, sequence, goes_on))
 
         self._put(come)
@@ -143,7 +150,7 @@ class Keeper:
 
         def switch() -> None:
             known = self._shelf.number(plan, facts, World())
-            self._wanted.append((known.plan, done))
+            self._orders.add(known.plan, done)
             self._happen(events.Wanted(time.monotonic(), known))
 
         self._put(switch)
@@ -151,7 +158,12 @@ class Keeper:
 
     def release(self, sequence: int) -> None:
         """A sequence has ended."""
-        self._put(lambda: self._happen(events.Released(time.monotonic(), sequence)))
+
+        def end() -> None:
+            self.mirror.forget(sequence)
+            self._happen(events.Released(time.monotonic(), sequence))
+
+        self._put(end)
 
     def pardon(self, node: str) -> None:
         """Let a node be used again that was excluded for its answers."""
@@ -225,8 +237,7 @@ class Keeper:
         self._over = True
         self._desk.close(f"{why} before the answer came; open a new one")
         self._drain()
-        for _, done in self._wanted:
-            done.set_exception(NodeError(f"{why} before the plan was in force; open a new one"))
+        self._orders.close(f"{why} before the plan was in force; open a new one")
 
     def _greet(self, needed: frozenset[str]) -> dict[str, str]:
         """Wait a little until the nodes have answered; name -> instance, empty of those that have not."""
@@ -244,20 +255,8 @@ class Keeper:
             return
         self._state, commands = step(self._state, event)
         self._carry_out(commands)
-        self._settle_wanted()
-
-    def _settle_wanted(self) -> None:
-        if not self._wanted:
-            return
         run = self._state.runs.get(self._state.active) if self._state.active is not None else None
-        for plan, done in list(self._wanted):
-            if plan != self._state.home:
-                done.set_exception(NodeError("another plan was wanted before this one was in force"))
-            elif run is not None and run.plan == plan:
-                done.set_result(None)
-            else:
-                continue
-            self._wanted.remove((plan, done))
+        self._orders.settle(self._state.home, None if run is None else run.plan)
 
     def _look_after_processes(self, now_s: float) -> None:
         ended = self._fleet.ended()
@@ -297,6 +296,10 @@ class Keeper:
                 self._happen(events.Watched(now_s, (sample,)))
             case runtime.Seen(key, _, rows):
                 self._seen(key, rows)
+            case runtime.Kept(key, sequence, rows):
+                program = self._bringer.program(*key)
+                if program is not None:
+                    self.mirror.keep(program, sequence, rows)
             case runtime.Counted(node, counters):
                 self._counters[node] = counters
 
@@ -322,7 +325,7 @@ class Keeper:
         match command:
             case events.Send(request, run, line, number):
                 self._sightings.sent((run, line, number), request)
-                self._crew.start((run, line), number, self._desk.inputs(request), self._desk.step(request))
+                self._start(request, run, line, number)
             case events.Finish(request, run, line, number):
                 self._finish(request, run, self._came[run, line, number])
             case events.Fail(request, sentence, late):
@@ -339,6 +342,17 @@ class Keeper:
                 self._compare(check, run, self._came[run, line, number])
             case _:
                 self._do_with_plans(command)
+
+    def _start(self, request: int, run: int, line: int, number: int) -> None:
+        step, kept = self._desk.step(request), None
+        if step is not None and self._desk.inherits(request):
+            program = self._bringer.program(run, line)
+            kept = None if program is None else self.mirror.rows(program, step.sequence, step.start)
+            if kept is None:
+                refused = events.Refused(time.monotonic(), run, line, number, "", LOST)
+                self._later(lambda: self._happen(refused))  # not now: what is being carried out is not over
+                return
+        self._crew.start((run, line), number, self._desk.inputs(request), step, kept or ())
 
     def _do_with_plans(self, command: events.Command) -> None:
         match command:
@@ -384,12 +398,3 @@ class Keeper:
 
     def _plan_of(self, run: int) -> int:
         return self._state.runs[run].plan if run in self._state.runs else -1
-
-
-def _ground(problem: Problem) -> Program:
-    """A program that only has nodes and wires: what probes travel by."""
-    sites, wires, resources = problem.cluster.to_program()
-    return Program(
-        name="ground", sites=sites, wires=wires, resources=resources, tensors=(), segments=(), transfers=(), inputs=(),
-        outputs=(), window=1,
-    )  # fmt: skip

@@ -17,12 +17,17 @@ def submitted(turn: Turn, event: Submitted) -> None:
     if turn.trouble:
         turn.fail(event.request, turn.trouble)
         return
-    if event.goes_on and event.sequence not in turn.homes:
+    if event.goes_on and event.sequence not in turn.homes and not _follows(turn, event):
         turn.fail(event.request, LOST)
         return
     turn.queue.append(event.request)
     late(turn)
     turn.pump()
+
+
+def _follows(turn: Turn, event: Submitted) -> bool:
+    """Whether another request of its sequence waits to be sent before it."""
+    return any(turn.requests[earlier].sequence == event.sequence for earlier in turn.queue)
 
 
 def released(turn: Turn, event: Released) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hocket.control.live.facts import Facts, World
 from hocket.control.live.keeper import Keeper
+from hocket.control.live.mirror import Mirrored
 from hocket.control.live.shelf import Shelf
 from hocket.control.live.step import calm
 from hocket.control.live.thinking import facts_of, foreseen
@@ -85,7 +86,12 @@ class LiveSession:
     # ------------------------------------------------------------ requests
 
     def submit(
-        self, inputs: Mapping[str, np.ndarray], *, deadline_s: float | None = None, step: Step | None = None
+        self,
+        inputs: Mapping[str, np.ndarray],
+        *,
+        deadline_s: float | None = None,
+        step: Step | None = None,
+        heir_of: int | None = None,
     ) -> "Future[Answer]":
         """Send a request; the answer comes in the future.
 
@@ -93,6 +99,8 @@ class LiveSession:
             inputs: name -> array, as the model wants them; copied.
             deadline_s: seconds from now after which the answer is of no use; None = the session's timeout.
             step: its place in a sequence of `open_sequence`, for models that keep states on their nodes.
+            heir_of: another sequence whose positions before the step's, as `mirrored` has them, are brought first to
+                the nodes; the step's own sequence goes on from there.
 
         Raises:
             FormatError: the inputs are not those of the model.
@@ -101,14 +109,19 @@ class LiveSession:
         limit_s = self.timeout_s if deadline_s is None else deadline_s
         if not limit_s > 0:
             raise PlanError(f"a deadline is more than 0 s from now, got {limit_s:g}; give the request some time")
-        return self._keeper.submit(check_inputs(self._program, inputs), time.monotonic() + limit_s, step)
+        return self._keeper.submit(check_inputs(self._program, inputs), time.monotonic() + limit_s, step, heir_of)
 
     def open_sequence(self) -> int:
         """The number of a new sequence, whose requests find what its earlier ones have left on the nodes.
 
-        When the nodes that keep it fail, its requests do: read it again from its beginning, as a new sequence.
+        When the nodes that keep it fail, its requests do: read it again from its beginning, as a new sequence, or let
+        a new one be its heir.
         """
         return next(self._sequences)
+
+    def mirrored(self, sequence: int) -> Mirrored:
+        """What the session has of what the nodes keep for a sequence; nothing without `Rules.mirror_bytes`."""
+        return self._keeper.mirror.find(sequence)
 
     def end_sequence(self, sequence: int) -> None:
         """Give back what the nodes keep for a sequence."""

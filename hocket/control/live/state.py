@@ -84,6 +84,8 @@ class Rules:
     """A way over which nothing has gone for so long is probed."""
     probe_bytes: int = 1 << 16
     """Of such a probe."""
+    mirror_bytes: int = 0
+    """Most that copies of what nodes keep for sequences may take in the session; 0 = there are none."""
 
     @classmethod
     def of(cls, standby: str) -> Self:

@@ -207,6 +207,8 @@ def _messages() -> list[tuple[wire.Message, Sequence[wire.Frame]]]:
         (wire.Piece(sha256, "float32", (16,), half), [WEIGHT.tobytes()[half:]]),
         (wire.Forget("q"), ()),
         (wire.Low("p", 0), ()),
+        (wire.Release("p", 1), ()),
+        (wire.Bring("p", 1, "s", 1, 0, 2), [bytes(16)]),
         (wire.Collect("p"), ()),
         (wire.Count(), ()),
         (wire.Probe("p", "c", 1, 10), ()),
@@ -226,6 +228,8 @@ class DecoderTarget:
             wire.Counted({"late": 1}),
             wire.Lack(("0" * 64,)),
             wire.Failed("p", 1, "why"),
+            wire.Kept("p", "s", 1, 0, 2),
+            wire.Brought("p", 1, ""),
         ]
         self._messages += [[bytes(frame) for frame in wire.pack(message)] for message in answers]
 
