@@ -85,9 +85,9 @@ def spread(candidates: np.ndarray, vocabulary: int) -> np.ndarray:
     [0.5, -inf, 0.8999999761581421, -inf]
     """
     best, tokens = candidates
-    if not (tokens.min() >= 0 and tokens.max() < vocabulary):
-        raise GraphError(f"tokens are 0 to {vocabulary - 1}, and a node says {tokens.max():g}; check the model")
     scores = np.full(vocabulary, -np.inf, np.float32)
+    if not 0 <= tokens.min() <= tokens.max() < vocabulary:
+        raise GraphError(f"tokens are 0 to {vocabulary - 1}, and a node says {tokens.max():g}; check the model")
     scores[tokens.astype(np.int64)] = best
     return scores
 

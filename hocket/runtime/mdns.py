@@ -114,11 +114,13 @@ def discover(seconds: float = 3.0, interfaces: Sequence[str] | None = None) -> l
 
     found = []
     with _opened(package, interfaces) as listener:
-        browser = package.ServiceBrowser(listener, SERVICE, handlers=[heard])
+        # Answers to all: one to us alone may be given to another process of this computer that listens, too.
+        to_all = package.DNSQuestionType.QM
+        browser = package.ServiceBrowser(listener, SERVICE, handlers=[heard], question_type=to_all)
         time.sleep(seconds)
         browser.cancel()
         for name in sorted(names):
-            info = listener.get_service_info(SERVICE, name, timeout=_QUESTION_MS)
+            info = listener.get_service_info(SERVICE, name, timeout=_QUESTION_MS, question_type=to_all)
             if info is not None:
                 with contextlib.suppress(FormatError):  # somebody else's service, or nonsense
                     found.append(read(info.parsed_addresses(), info.port, info.properties))

@@ -72,6 +72,8 @@ class ZmqTransport:
         self._addresses: dict[str, tuple[str, str]] = {}
         self._sources: dict[object, str] = {}
         self._watchers: dict[str, zmq.Socket[bytes]] = {}
+        self._watched: dict[object, str] = {}
+        self._broken: dict[str, None] = {}
         self._arrived: deque[Received] = deque()
         self._counts: Counter[str] = Counter()
         self._poller = zmq.Poller()
@@ -113,7 +115,9 @@ class ZmqTransport:
         self._dealers[peer], self._addresses[peer], self._sources[dealer] = dealer, (address, key), peer
         self._poller.register(dealer, zmq.POLLIN)
         if self._router is None:  # nodes do not ask for broken connections: the sessions do
-            self._watchers[peer] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            watcher = self._watchers[peer] = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            self._watched[watcher] = peer
+            self._poller.register(watcher, zmq.POLLIN)
 
     def disconnect(self, peer: str) -> None:
         """Close the way to a peer."""
@@ -124,6 +128,9 @@ class ZmqTransport:
             self._sources.pop(dealer, None)
             watcher = self._watchers.pop(peer, None)
             if watcher is not None:
+                self._poller.unregister(watcher)
+                del self._watched[watcher]
+                self._broken.pop(peer, None)
                 dealer.disable_monitor()
                 watcher.close(linger=0)
             dealer.close(linger=0)
@@ -167,13 +174,8 @@ class ZmqTransport:
 
     def broken(self) -> list[str]:
         """Peers whose connection has broken; ZeroMQ goes on trying to make a new one."""
-        found = []
-        for peer, watcher in self._watchers.items():
-            while watcher.poll(0):
-                recv_monitor_message(watcher)
-                if peer not in found:
-                    found.append(peer)
-        return found
+        found, self._broken = self._broken, {}
+        return list(found)
 
     def counters(self) -> dict[str, int]:
         """What never became a message."""
@@ -246,6 +248,10 @@ class ZmqTransport:
                 woken = True
             elif self._door is not None and source in self._door.sockets:
                 self._door.serve()
+            elif source in self._watched:
+                recv_monitor_message(source)
+                self._broken[self._watched[source]] = None
+                woken = True
             else:
                 self._take(source)
         return woken or bool(self._arrived)
