@@ -36,7 +36,7 @@ _CALM_S, _AFTER_S = 20.0, 0.2
 def rows() -> list[Row]:
     """All figures."""
     model = calibrated(load_model(model_path(MODEL)))
-    return [*(row for nodes in (3, 5) for row in kills(model, nodes, KILLS // 2)), *switches(model, SWITCHES)]
+    return [*(row for nodes in (3, 5) for row in kills(model, nodes, KILLS)), *switches(model, SWITCHES)]
 
 
 class Load:
