@@ -32,7 +32,10 @@ Shapes = Annotated[
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, or zoo:NAME.")]
 LanguageArgument = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A GGUF file, a Hugging Face folder, smollm2_135m_instruct, or a preset."),
+    typer.Argument(
+        metavar="MODEL",
+        help="A GGUF file, a folder of Hugging Face or with an ONNX export, smollm2_135m_instruct, or a preset.",
+    ),
 ]
 Context = Annotated[int | None, typer.Option(help="Most tokens of a text; absent = 2048 or the model's.", min=1)]
 PrecisionOption = Annotated[

@@ -5,11 +5,26 @@ import onnx
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
+from hocket.errors import FormatError
 from hocket.program import ABSENT
 
+_UNREADABLE = (ValueError, TypeError, OSError, LookupError, AttributeError)
 MOST_BYTES = 4 << 20
 """A larger result is not worth its bytes: it stays an operator on weights (a transposed embedding, say)."""
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+
+
+def read_data(name: str, tensor: ir.TensorProtocol) -> np.ndarray:
+    """The data of a constant, which may be in a file beside the model.
+
+    Raises:
+        FormatError: they are not whole, or lie outside of the model's folder.
+    """
+    try:
+        return np.asarray(tensor.numpy())
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"the data of {name!r} cannot be read ({reason}); export the model again") from None
 
 
 def fold(model: ir.Model) -> bool:
@@ -43,7 +58,7 @@ def _evaluate(node: ir.Node, model: ir.Model) -> list[np.ndarray] | None:
             return None
         if tensor.nbytes > MOST_BYTES:
             return None
-        feeds[str(value.name)] = tensor.numpy()
+        feeds[str(value.name)] = read_data(str(value.name), tensor)
     made = sum(_nbytes(output) for output in node.outputs)
     return None if made > MOST_BYTES else _run(node, feeds, model.opset_imports)
 

@@ -14,7 +14,7 @@ from onnx_ir.passes import common as passes
 from hocket.errors import FormatError, GraphError
 from hocket.graph.body import write_body
 from hocket.graph.flops import flops, macs
-from hocket.graph.fold import fold
+from hocket.graph.fold import fold, read_data
 from hocket.graph.graph import Graph, Operator, Source, Tensor, nbytes
 from hocket.graph.infer import infer_shapes
 from hocket.graph.model import Model, reads
@@ -79,7 +79,7 @@ def _read(path: Path) -> ir.Model:
     if not path.is_file():
         raise FormatError(f"{path} is not a file; give the path of an ONNX model")
     try:
-        model = ir.load(path)
+        model = ir.load(path.absolute())  # beside a bare file name, data would be looked for everywhere
         opset = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
         _ = [node.op_type for node in model.graph]
     except (DecodeError, ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
@@ -237,7 +237,7 @@ def _assemble(model: ir.Model, origin: Path | bytes, bound: dict[str, int], titl
 
     def values(name: str) -> np.ndarray | None:
         tensor = initializers[name].const_value
-        return None if tensor is None or _is_absent(initializers[name]) else np.asarray(tensor.numpy())
+        return None if tensor is None or _is_absent(initializers[name]) else read_data(name, tensor)
 
     kept = {name: protos[name] for name in used}
     opsets = dict(model.opset_imports)

@@ -54,12 +54,17 @@ def load_folder(folder: str | Path, *, precision: Precision = "float32") -> Lang
     """
     folder = Path(folder)
     fields = decode_json(read_bytes(folder / "config.json"), name=str(folder / "config.json"))
-    config = _config(folder, fields).replace(precision=precision)
+    config = config_of(folder, fields).replace(precision=precision)
     weights = weights_of(config, _Tensors(folder, config))
-    return LanguageModel(config=config, weights=weights, tokenizer=_tokenizer(folder, fields))
+    return LanguageModel(config=config, weights=weights, tokenizer=tokenizer_of(folder, fields))
 
 
-def _config(folder: Path, fields: Mapping[str, Any]) -> Config:
+def config_of(folder: Path, fields: Mapping[str, Any]) -> Config:
+    """The numbers of the decoder whose config.json has these fields.
+
+    Raises:
+        FormatError: it is of a kind that is not read, or a field is missing or of no use.
+    """
     kind = fields.get("model_type")
     if not isinstance(kind, str) or kind not in _FAMILIES:
         raise FormatError(f"decoders of {', '.join(_FAMILIES)} are read, and {folder} holds {kind!r}; give another")
@@ -205,7 +210,12 @@ class _Tensors(Source):
         return value
 
 
-def _tokenizer(folder: Path, fields: Mapping[str, Any]) -> Tokenizer | None:
+def tokenizer_of(folder: Path, fields: Mapping[str, Any]) -> Tokenizer | None:
+    """That of a folder; None = it has none.
+
+    Raises:
+        FormatError: its files are broken.
+    """
     path = folder / "tokenizer.json"
     if not path.is_file():
         return None

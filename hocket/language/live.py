@@ -15,6 +15,7 @@ from hocket.language.divided import candidates_of, dividable
 from hocket.language.gguf_file import load_gguf
 from hocket.language.hugging_face import load_folder
 from hocket.language.language_model import LanguageModel
+from hocket.language.onnx_decoder import has_exported_decoder, load_exported_decoder
 from hocket.language.planning import capacity_of
 from hocket.runtime.fleet import Fleet
 from hocket.solvers import Solution
@@ -31,7 +32,7 @@ def is_language_model(name: str) -> bool:
 
 
 def read_language_model(name: str, precision: str = "float32") -> LanguageModel:
-    """A GGUF file, a local Hugging Face folder, a published model by its name, or a preset with random weights.
+    """A GGUF file, a folder of Hugging Face or with an ONNX export, a published model, or a preset with random weights.
 
     Args:
         name: which.
@@ -48,7 +49,8 @@ def read_language_model(name: str, precision: str = "float32") -> LanguageModel:
     kept: Precision = known[precision]
     path = Path(name)
     if path.is_dir():
-        return load_folder(path, precision=kept)
+        load = load_exported_decoder if has_exported_decoder(path) else load_folder
+        return load(path, precision=kept)
     if path.is_file():
         return load_gguf(path, precision=kept)
     if name in PUBLISHED:

@@ -213,7 +213,9 @@ def test_broken_files_are_refused(copied: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("place", ["../secret.data", "/etc/hostname", "link.data", "onnx/../../secret.data", ABSENT])
-def test_data_outside_of_the_folder_are_not_read(copied: Callable[..., Path], tmp_path: Path, place: str) -> None:
+def test_data_outside_of_the_folder_are_not_read(
+    copied: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     folder = copied("genai_llama")
     shutil.copy(folder / "model.onnx.data", tmp_path / "secret.data")
     (folder / "link.data").symlink_to(tmp_path / "secret.data")
@@ -225,6 +227,8 @@ def test_data_outside_of_the_folder_are_not_read(copied: Callable[..., Path], tm
                     entry.value = place
 
     assert "export the model again" in refusal(changed(folder, move))
+    monkeypatch.chdir(folder)
+    assert "export the model again" in refusal(Path())
 
 
 def test_foreign_operators_are_not_run(copied: Callable[..., Path]) -> None:
