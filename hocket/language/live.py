@@ -51,6 +51,10 @@ def read_language_model(name: str, precision: str = "float32") -> LanguageModel:
     if path.is_dir():
         load = load_exported_decoder if has_exported_decoder(path) else load_folder
         return load(path, precision=kept)
+    if path.suffix == ".onnx":
+        raise FormatError(
+            f"an exported decoder is given by the folder with its config.json, and {name} is a file; give that folder"
+        )
     if path.is_file():
         return load_gguf(path, precision=kept)
     if name in PUBLISHED:

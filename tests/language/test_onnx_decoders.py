@@ -305,3 +305,8 @@ def ran(node: onnx.NodeProto, given: dict[str, np.ndarray], x: np.ndarray) -> np
     kind = helper.np_dtype_to_tensor_dtype(x.dtype)
     session = onnxruntime.InferenceSession(proto_of(node, given, kind).SerializeToString())
     return np.asarray(session.run(None, {"x": x})[0])
+
+
+def test_a_file_is_not_a_folder() -> None:
+    with pytest.raises(FormatError, match=r"given by the folder with its config.json, and .*model.onnx is a file"):
+        read_language_model(str(EXPORTS / "dynamo_llama" / "model.onnx"))
