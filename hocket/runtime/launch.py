@@ -73,14 +73,16 @@ class Processes:
     def __init__(self, ledger: Path | None = None, cpus: Mapping[str, int] | None = None) -> None:
         self._ledger, self._cpus = ledger, dict(cpus or {})
         self._children: dict[str, _Child] = {}
+        self._lock = threading.Lock()  # one thread may start a node again while another looks which have ended
 
     def start(self, names: list[str], timeout_s: float) -> dict[str, str]:
         """Start all at once and wait until each has said where it listens."""
         for name in names:
-            former = self._children.pop(name, None)
-            if former is not None:
-                former.close()
-            self._children[name] = self._spawn(name)
+            child = self._spawn(name)
+            with self._lock:
+                former, self._children[name] = self._children.get(name), child
+                if former is not None:
+                    former.close()
         deadline_s = time.monotonic() + timeout_s
         return {name: self._address(name, deadline_s) for name in names}
 
@@ -91,11 +93,12 @@ class Processes:
 
     def ended(self) -> dict[str, str]:
         """Those that have ended -> what became of them."""
-        return {
-            name: f"has ended with code {child.process.returncode} ({child.last_words()})"
-            for name, child in self._children.items()
-            if child.process.poll() is not None
-        }
+        with self._lock:
+            return {
+                name: f"has ended with code {child.process.returncode} ({child.last_words()})"
+                for name, child in self._children.items()
+                if child.process.poll() is not None
+            }
 
     def process_id(self, name: str) -> int:
         """Of a node's process."""
