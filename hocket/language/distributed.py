@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from hocket.control.live.session import LiveSession
+from hocket.control.live.turn import LOST
 from hocket.errors import LateError, NodeError
 from hocket.language.decoder import CANDIDATES
 from hocket.language.divided import MOST_TOKENS, spread
@@ -42,8 +43,9 @@ class DistributedReader:
         self._piece, self._retries = min(piece, MOST_TOKENS), retries
         self._tokens: list[int] = []
         self._sequence: int | None = None
-        self._reading_s = 0.0
-        """For a token, when many were read at once."""
+        self._reading_s = float("inf")
+        """For a token, when the most were read at once."""
+        self._told_by = 1
         self.replays = 0
         """How often the text had to be read again."""
         self.revivals = 0
@@ -80,11 +82,13 @@ class DistributedReader:
             except NodeError as error:
                 if attempt == self._retries or isinstance(error, LateError) or self._session.status().trouble:
                     del self._tokens[known:]
+                    self._forget()  # what was read of them must not be taken for what is read next
                     raise
-                start, heir_of = self._after_loss(attempt)
+                start, heir_of = self._after_loss(str(error))
             else:
-                if attempt == 0 and len(tokens) >= _MANY:
+                if attempt == 0 and len(tokens) >= self._told_by:
                     self._reading_s = (time.monotonic() - begun_s) / len(tokens)
+                    self._told_by = min(len(tokens), _MANY)
                 return scores
         raise NodeError("a text was read again too often; look at the session's log")
 
@@ -93,14 +97,13 @@ class DistributedReader:
         self._forget()
         self._tokens.clear()
 
-    def _after_loss(self, attempt: int) -> tuple[int, int | None]:
+    def _after_loss(self, why: str) -> tuple[int, int | None]:
         """The first token that has to be read again, and the sequence whose copy has those before it."""
         lost = self._sequence
-        # Every second time: what a copy cannot mend reading can.
-        if lost is not None and attempt % 2 == 0:
+        if lost is not None and why == LOST:  # what a node refuses is mended by reading
             there = self._session.mirrored(lost)
             start = min(there.positions, len(self._tokens) - 1)
-            if start > 0 and self._bringing_s(there.nbytes) <= (self._reading_s * start or float("inf")):
+            if start > 0 and self._bringing_s(there.nbytes) <= self._reading_s * start:
                 self.revivals += 1
                 return start, lost
         self._forget()
@@ -108,10 +111,12 @@ class DistributedReader:
         return 0, None
 
     def _bringing_s(self, nbytes: int) -> float:
-        """Seconds until the nodes have so many bytes from the source, by the cluster's links; one after another."""
-        problem, nodes = self._session.problem, self._session.status().used
-        source, shares = problem.task.source, nbytes / max(len(nodes), 1)
-        return sum(problem.cluster.transfer_s(source, node, shares) for node in nodes)
+        """Seconds until a node has so many bytes from the source, by the cluster's links: that which is farthest away,
+        for which nodes have which part is not known yet."""
+        source, cluster = self._session.problem.task.source, self._session.problem.cluster
+        there = [name for name, how in self._session.status().nodes.items() if how != "down"]
+        ways = [cluster.transfer_s(source, name, nbytes) for name in there if cluster.reachable(source, name)]
+        return max(ways, default=0.0)
 
     def _scores(self, start: int, heir_of: int | None) -> np.ndarray:
         """Send what the nodes have not read yet, all pieces at once, and wait for the last."""

@@ -87,7 +87,8 @@ def spread(candidates: np.ndarray, vocabulary: int) -> np.ndarray:
     best, tokens = candidates
     scores = np.full(vocabulary, -np.inf, np.float32)
     if not 0 <= tokens.min() <= tokens.max() < vocabulary:
-        raise GraphError(f"tokens are 0 to {vocabulary - 1}, and a node says {tokens.max():g}; check the model")
+        wrong = next(token for token in tokens if not 0 <= token < vocabulary)
+        raise GraphError(f"tokens are 0 to {vocabulary - 1}, and a node says {wrong:g}; check the model")
     scores[tokens.astype(np.int64)] = best
     return scores
 

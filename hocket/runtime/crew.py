@@ -4,10 +4,11 @@ Where a `Session` runs one program and raises when something fails, a crew goes 
 others, and whoever drives the crew decides. It belongs to one thread; only `wake` may be called from others.
 """
 
+import contextlib
 import secrets
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from hocket.runtime.answers import Pending
 from hocket.runtime.client import check_welcome
 from hocket.runtime.clock import clock_id
 from hocket.runtime.deliveries import Deliveries
-from hocket.runtime.delivery import Delivery
+from hocket.runtime.delivery import PIECES_UNDER_WAY, Delivery
 from hocket.runtime.deployed import Bringing, Clock, Deployed
 from hocket.runtime.fleet import Fleet
 from hocket.runtime.happenings import (
@@ -31,6 +32,7 @@ from hocket.runtime.happenings import (
     Lost,
     Pinged,
     Prepared,
+    Proceeded,
     Reached,
     Rows,
     Seen,
@@ -156,7 +158,7 @@ class Crew:
         number: int,
         inputs: Mapping[str, np.ndarray],
         step: wire.Step | None = None,
-        kept: Sequence[Rows] = (),
+        kept: Mapping[str, Iterator[Rows]] | None = None,
     ) -> None:
         """Send the inputs of a request into a program, as its next number.
 
@@ -165,7 +167,7 @@ class Crew:
             number: of the request.
             inputs: name -> array.
             step: its place in a sequence.
-            kept: of that sequence, to be brought to the segments before; in the order of the positions.
+            kept: node -> what is brought there of that sequence before, in the order of the positions.
         """
         deployed = self._programs[key]
         deployed.next = number + 1
@@ -174,11 +176,10 @@ class Crew:
             number, inputs, now_s, dict(deployed.wanted), set(deployed.feeds), arrival_s=now_s
         )
         if kept and step is not None:
-            deployed.bringing[number] = Bringing(len(kept), step)
-            at = {segment.id: segment.node for segment in deployed.program.segments}
-            for rows in kept:
-                place = (rows.segment, step.sequence, rows.start, rows.stop)
-                self._send(at[rows.segment], wire.Bring(deployed.name, number, *place), [rows.data])
+            deployed.bringing[number] = Bringing(step, dict(kept), Counter())
+            for node in kept:
+                for _ in range(PIECES_UNDER_WAY):
+                    self._bring(deployed, number, node)
         else:
             self._feed(deployed, number, step)
 
@@ -203,6 +204,7 @@ class Crew:
         if deployed is not None:
             for number in numbers:
                 deployed.pending.pop(number, None)
+                deployed.bringing.pop(number, None)
             self._tell_low(deployed)
 
     # ------------------------------------------------------------ what comes
@@ -212,11 +214,10 @@ class Crew:
         received = self._transport.receive(0.0 if self._out else timeout_s)
         while received is not None:
             node, frames = received
-            try:
+            with contextlib.suppress(FormatError):  # a node that sends nonsense is as good as silent
                 message, buffers = wire.unpack(frames)
-                self._take(node, message, buffers)
-            except FormatError:
-                pass  # a node that sends nonsense is as good as silent
+                if node in self._clocks:  # one that has just been let go may still say something
+                    self._take(node, message, buffers)
             received = self._transport.receive(0.0)
         for node in self._transport.broken():
             if node in self.connected:
@@ -263,7 +264,7 @@ class Crew:
         elif isinstance(message, wire.Spans):
             self._spans(node, message)
         elif isinstance(message, wire.Kept):
-            self._kept(message, buffers)
+            self._kept(node, message, buffers)
         elif isinstance(message, wire.Brought):
             self._brought(node, message)
         elif isinstance(message, wire.Fed | wire.Output | wire.Failed):
@@ -328,28 +329,37 @@ class Crew:
             )  # fmt: skip
         self._out.append(Seen(deployed.key, node, tuple(rows)))
 
-    def _kept(self, message: wire.Kept, buffers: Sequence[wire.Frame]) -> None:
+    def _kept(self, node: str, message: wire.Kept, buffers: Sequence[wire.Frame]) -> None:
         deployed = self._names.get(message.program)
-        if deployed is not None and len(buffers) == 1:
+        own = deployed is not None and any(each.id == message.segment for each in deployed.program.at(node))
+        if deployed is not None and own and len(buffers) == 1:
             rows = Rows(message.segment, message.start, message.stop, buffers[0])
             self._out.append(Kept(deployed.key, message.sequence, rows))
 
+    def _bring(self, deployed: Deployed, number: int, node: str) -> None:
+        """Send the next piece that a request waits for to a node, if there is one."""
+        known = deployed.bringing[number]
+        rows = next(known.pieces[node], None)
+        if rows is not None:
+            known.under_way[node] += 1
+            place = (rows.segment, known.step.sequence, rows.start, rows.stop)
+            self._send(node, wire.Bring(deployed.name, number, *place), [rows.data])
+
     def _brought(self, node: str, message: wire.Brought) -> None:
-        deployed = self._names.get(message.program)
-        known = deployed.bringing.get(message.request) if deployed is not None else None
-        if deployed is None or known is None:
+        deployed, number = self._names.get(message.program), message.request
+        known = deployed.bringing.get(number) if deployed is not None else None
+        if deployed is None or known is None or not known.under_way[node]:
             return
-        known.left -= 1
-        if not message.sentence and known.left:
-            return
-        del deployed.bringing[message.request]
-        if message.request not in deployed.pending:
-            return
+        known.under_way[node] -= 1
         if message.sentence:
-            del deployed.pending[message.request]
-            self._out.append(Failed(deployed.key, message.request, node, message.sentence))
-        else:
-            self._feed(deployed, message.request, known.step)
+            del deployed.bringing[number], deployed.pending[number]
+            self._out.append(Failed(deployed.key, number, node, message.sentence))
+            return
+        self._out.append(Proceeded(deployed.key, number))
+        self._bring(deployed, number, node)
+        if not known.under_way.total():
+            del deployed.bringing[number]
+            self._feed(deployed, number, known.step)
 
     def _about_request(
         self, node: str, message: wire.Fed | wire.Output | wire.Failed, buffers: Sequence[wire.Frame]
@@ -360,6 +370,7 @@ class Crew:
             return
         if isinstance(message, wire.Failed):
             del deployed.pending[message.request]
+            deployed.bringing.pop(message.request, None)
             self._out.append(Failed(deployed.key, message.request, node, message.sentence))
             return
         at_s = self._clocks[node].ours(message.at_s)

@@ -1,12 +1,13 @@
 """A crew's side of one program and of one node: what is under way, and how a clock differs."""
 
 import secrets
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hocket.program import Program
 from hocket.runtime.answers import Pending
-from hocket.runtime.happenings import Key
+from hocket.runtime.happenings import Key, Rows
 from hocket.runtime.wire import Step
 
 _KEPT_PINGS = 64
@@ -16,9 +17,11 @@ _KEPT_PINGS = 64
 class Bringing:
     """A request that waits until what its sequence has kept is there."""
 
-    left: int
-    """Messages that have not been answered."""
     step: Step
+    pieces: dict[str, Iterator[Rows]]
+    """Node -> what it has not been sent."""
+    under_way: Counter[str]
+    """Node -> pieces that it has not answered."""
 
 
 class Deployed:

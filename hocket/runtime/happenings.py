@@ -85,6 +85,13 @@ class Kept(NamedTuple):
     rows: Rows
 
 
+class Proceeded(NamedTuple):
+    """A request waits for something that is on its way, and some more of it has come."""
+
+    key: Key
+    number: int
+
+
 class Counted(NamedTuple):
     """Counters of a node."""
 
@@ -92,4 +99,4 @@ class Counted(NamedTuple):
     counters: Mapping[str, int]
 
 
-Happening = Pinged | Lost | Prepared | Came | Failed | Reached | Seen | Kept | Counted
+Happening = Pinged | Lost | Prepared | Came | Failed | Reached | Seen | Kept | Proceeded | Counted

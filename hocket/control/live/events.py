@@ -82,6 +82,15 @@ class Refused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Proceeded(Event):
+    """A request waits for something that is on its way, and some more of it has come."""
+
+    run: int
+    line: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ready(Event):
     """Every node of a run can begin."""
 

@@ -15,14 +15,13 @@ from hocket.control.live import events
 from hocket.control.live.bringing import Asking, Bringer, ground
 from hocket.control.live.desk import Arrays, Audits, Desk, Orders
 from hocket.control.live.facts import Facts, World
-from hocket.control.live.mirror import Mirror
+from hocket.control.live.mirror import NO_COPY, Mirror
 from hocket.control.live.policy import Policy
 from hocket.control.live.shelf import Shelf
 from hocket.control.live.sightings import Sightings
 from hocket.control.live.state import Rules, State
 from hocket.control.live.step import begin, step
 from hocket.control.live.thinking import Manner, stated
-from hocket.control.live.turn import LOST
 from hocket.cost import Problem
 from hocket.errors import NodeError
 from hocket.plan import Plan
@@ -123,8 +122,8 @@ class Keeper:
 
         def come() -> None:
             request = self._desk.take(inputs, future, submitted_s, step, heir_of)
-            if step is not None and heir_of is not None:
-                self.mirror.pass_on(heir_of, step.sequence)
+            if step is not None:
+                self.mirror.open(step.sequence, heir_of)
             if request is not None:
                 sequence = None if step is None else step.sequence
                 goes_on = step is not None and step.start > 0 and heir_of is None
@@ -297,9 +296,10 @@ class Keeper:
             case runtime.Seen(key, _, rows):
                 self._seen(key, rows)
             case runtime.Kept(key, sequence, rows):
-                program = self._bringer.program(*key)
-                if program is not None:
+                if (program := self._bringer.program(*key)) is not None:
                     self.mirror.keep(program, sequence, rows)
+            case runtime.Proceeded(key, number):
+                self._happen(events.Proceeded(now_s, *key, number))
             case runtime.Counted(node, counters):
                 self._counters[node] = counters
 
@@ -346,13 +346,12 @@ class Keeper:
     def _start(self, request: int, run: int, line: int, number: int) -> None:
         step, kept = self._desk.step(request), None
         if step is not None and self._desk.inherits(request):
-            program = self._bringer.program(run, line)
-            kept = None if program is None else self.mirror.rows(program, step.sequence, step.start)
+            kept = self.mirror.rows(self._bringer.program(run, line), step.sequence, step.start)
             if kept is None:
-                refused = events.Refused(time.monotonic(), run, line, number, "", LOST)
+                refused = events.Refused(time.monotonic(), run, line, number, "", NO_COPY)
                 self._later(lambda: self._happen(refused))  # not now: what is being carried out is not over
                 return
-        self._crew.start((run, line), number, self._desk.inputs(request), step, kept or ())
+        self._crew.start((run, line), number, self._desk.inputs(request), step, kept)
 
     def _do_with_plans(self, command: events.Command) -> None:
         match command:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hocket.control.live.audits import checked
-from hocket.control.live.events import Answered, Cancelled, Probe, Refused, Release, Released, Submitted
+from hocket.control.live.events import Answered, Cancelled, Probe, Proceeded, Refused, Release, Released, Submitted
 from hocket.control.live.state import Request
 from hocket.control.live.turn import LOST, Turn
 
@@ -32,6 +32,9 @@ def _follows(turn: Turn, event: Submitted) -> bool:
 
 def released(turn: Turn, event: Released) -> None:
     """A sequence has ended: its states are given back."""
+    for request, known in list(turn.requests.items()):
+        if known.sequence == event.sequence:
+            turn.fail(request, "its sequence has ended; begin another one")
     home = turn.homes.pop(event.sequence, None)
     if home is not None:
         turn.say(Release(*home, event.sequence))
@@ -77,6 +80,13 @@ def refused(turn: Turn, event: Refused) -> None:
     elif not known.where:
         turn.again(request)
     turn.pump()
+
+
+def proceeded(turn: Turn, event: Proceeded) -> None:
+    """What it waits for comes: it is not stuck."""
+    request = turn.runs[event.run].ways[event.line].under.get(event.number) if event.run in turn.runs else None
+    if request in turn.requests:
+        turn.requests[request] = replace(turn.requests[request], sent_s=turn.now_s)
 
 
 def late(turn: Turn) -> None:
