@@ -50,9 +50,11 @@ def language_problem(
     """
     if isinstance(model, Config):
         model = LanguageModel(model)
-    if not isinstance(model, Graph):
-        model = dividable(model, capacity=capacity, tokens=tokens, candidates=candidates).graph
-    graph = model
+    graph = (
+        model
+        if isinstance(model, Graph)
+        else dividable(model, capacity=capacity, tokens=tokens, candidates=candidates).graph
+    )
     if not divided:
         graph = graph.replace(body=b"")
     if profile is not None:

@@ -69,13 +69,17 @@ class Bringer:
 
     def expected_s(self, run: int, line: int) -> Mapping[str, float]:
         """Segment -> seconds that the profile promises."""
-        lines = self._lines.get(run, ())
-        return lines[line].expected_s if line < len(lines) else {}
+        made = self._made(run, line)
+        return {} if made is None else made.expected_s
 
     def program(self, run: int, line: int) -> Program | None:
         """What a line of a run executes; None = it is not there any more."""
+        made = self._made(run, line)
+        return None if made is None else made.program
+
+    def _made(self, run: int, line: int) -> Made | None:
         lines = self._lines.get(run, ())
-        return lines[line].program if line < len(lines) else None
+        return lines[line] if line < len(lines) else None
 
     def close(self) -> None:
         """Wait for what is being made, and make no more."""

@@ -100,6 +100,8 @@ class Orders:
 
     def settle(self, home: int, active: int | None) -> None:
         """Args: the plan that was wanted last, and the one that is in force."""
+        if not self._open:  # asked after every event
+            return
         waiting, self._open = self._open, []
         for plan, done in waiting:
             if plan != home:

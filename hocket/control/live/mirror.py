@@ -4,7 +4,6 @@ Nodes send what each step adds (`Rules.mirror_bytes`), after its results. A sequ
 none; it is read again when its nodes are lost.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -138,8 +137,7 @@ class Mirror:
 
 def _row_bytes(state: State) -> int:
     """Bytes of one position."""
-    one, heads, _, *rest = state.shape
-    return one * heads * math.prod(rest) * np.dtype(state.dtype).itemsize
+    return state.nbytes // state.shape[2]
 
 
 def _pieces(copy: _Copy, groups: Sequence[Sequence[State]], stop: int) -> Iterator[Rows]:
